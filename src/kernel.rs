@@ -1,0 +1,25 @@
+//! The only place that talks to the kernel.
+//!
+//! Everything that Bottleship does to the machine goes through a function of this module: one wrapper
+//! per system call, named after it, that returns [`Error`] with the call, the object and the errno, and that
+//! leaves an X-ray record (see [`xray`]) behind. The rest of the program decides *what* to do; `kernel` has no policy and no
+//! silent fallback: where an old kernel needs another way, that way is a second function that the caller chooses, and the
+//! journal shows which one ran.
+//!
+//! ```text
+//!  caller ── kernel::mount::bind(..) ── xray::call("mount", ..) ── the system call
+//!                                          └── one record in the ring (if the X-ray is on)
+//! ```
+//!
+//! Invariants: `unsafe`, `libc` and raw descriptors stay below here; every descriptor is close-on-exec; a path that a
+//! container or a learner can influence is opened only through [`root::Root`].
+
+pub mod error;
+pub mod fs;
+pub mod mount;
+pub mod process;
+pub mod root;
+pub mod socket;
+pub mod xray;
+
+pub use error::{Error, Result};

@@ -1,0 +1,162 @@
+//! A root directory, and paths that cannot leave it.
+//!
+//! A container image, a bundle or a learner can plant symbolic links and swap them while we look. So every path below a
+//! rootfs is resolved by the kernel in one step, openat2(2) with `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`, and from then on the descriptor
+//! is used, never the string (CVE-2021-30465, CVE-2024-45310, CVE-2025-31133).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use super::error::{Errno, Error, Result};
+use super::xray;
+
+/// A directory that all further paths are resolved in, as if by chroot(2), without the chroot.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens `path`, a path of ours, as a root.
+    ///
+    /// # Errors
+    /// It is no directory, or cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = xray::call("open", &path.display(), format_args!("{} O_PATH|O_DIRECTORY", path.display()), || {
+            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(from_rustix)
+        })?;
+        Ok(Root { fd, path: path.to_owned() })
+    }
+
+    /// Takes an open directory as a root; `path` is only for messages.
+    pub fn from_fd(fd: OwnedFd, path: &Path) -> Self {
+        Root { fd, path: path.to_owned() }
+    }
+
+    /// Opens `inner` below the root. `..` and symbolic links stay inside; `/proc`'s magic links are refused (ELOOP).
+    ///
+    /// # Errors
+    /// Those of openat2(2).
+    pub fn open_at(&self, inner: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let inner = relative(inner);
+        xray::call("openat2", &self.shown(&inner), format_args!("{} in root {}", inner.display(), self.path.display()), || {
+            // EAGAIN: a rename raced with the resolution and the kernel could not tell whether we stayed inside. Trying again is what
+            // openat2(2) asks for; a hostile renamer must not keep us here, hence the bound.
+            for _ in 0..256 {
+                match rustix::fs::openat2(&self.fd, &inner, flags | OFlags::CLOEXEC, mode, resolve) {
+                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                    other => return other.map_err(from_rustix),
+                }
+            }
+            Err(Errno::EAGAIN)
+        })
+    }
+
+    /// A handle (`O_PATH`) on `inner`, for mounts and `*at` calls.
+    ///
+    /// # Errors
+    /// Those of openat2(2).
+    pub fn handle(&self, inner: &Path) -> Result<OwnedFd> {
+        self.open_at(inner, OFlags::PATH, Mode::empty())
+    }
+
+    /// Makes every missing directory of `inner` and returns a handle on the last, always inside the root.
+    ///
+    /// # Errors
+    /// A component exists and is no directory, or mkdirat(2) refused.
+    pub fn create_dirs(&self, inner: &Path, mode: u32) -> Result<OwnedFd> {
+        let mut reached = PathBuf::new();
+        let mut at = self.handle(Path::new("."))?;
+        for component in relative(inner).components() {
+            let Component::Normal(name) = component else { continue };
+            reached.push(name);
+            at = match self.open_at(&reached, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+                Ok(next) => next,
+                Err(Error { errno: Errno::ENOENT, .. }) => {
+                    // The parent handle is inside the root, and mkdirat does not follow a link in the last component.
+                    xray::call("mkdirat", &self.shown(&reached), format_args!("{}", reached.display()), || {
+                        match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(mode)) {
+                            Err(rustix::io::Errno::EXIST) => Ok(()),
+                            other => other.map_err(from_rustix),
+                        }
+                    })?;
+                    self.open_at(&reached, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(at)
+    }
+
+    /// Makes an empty file at `inner` (with its parents) if nothing is there, and returns a handle on what is there.
+    ///
+    /// # Errors
+    /// As [`Root::create_dirs`].
+    pub fn create_file(&self, inner: &Path, mode: u32) -> Result<OwnedFd> {
+        match self.handle(inner) {
+            Err(Error { errno: Errno::ENOENT, .. }) => {}
+            other => return other,
+        }
+        if let Some(parent) = relative(inner).parent() {
+            self.create_dirs(parent, 0o755)?;
+        }
+        self.open_at(inner, OFlags::CREATE | OFlags::RDONLY | OFlags::NOFOLLOW, Mode::from_raw_mode(mode))?;
+        self.handle(inner)
+    }
+
+    /// The path this root was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn shown(&self, inner: &Path) -> String {
+        self.path.join(inner).display().to_string()
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// openat2 with RESOLVE_IN_ROOT takes absolute paths too, but `.` is needed for the root itself.
+fn relative(path: &Path) -> PathBuf {
+    let stripped = path.strip_prefix("/").unwrap_or(path);
+    if stripped.as_os_str().is_empty() { PathBuf::from(".") } else { stripped.to_owned() }
+}
+
+/// The errno of a rustix error in the type that the rest of `kernel` uses.
+pub fn from_rustix(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_to_the_outside_stays_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = tempfile::tempdir().unwrap();
+        symlink(canary.path(), folder.path().join("escape")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        // The absolute target is looked up inside the root, where it does not exist.
+        assert_eq!(root.handle(Path::new("escape/x")).unwrap_err().errno, Errno::ENOENT);
+        assert!(root.create_dirs(Path::new("escape/x"), 0o755).is_err());
+        assert_eq!(std::fs::read_dir(canary.path()).unwrap().count(), 0);
+        root.create_dirs(Path::new("../../a/b"), 0o755).unwrap();
+        assert!(folder.path().join("a/b").is_dir());
+    }
+
+    #[test]
+    fn magic_links_are_refused() {
+        let root = Root::open(Path::new("/")).unwrap();
+        assert_eq!(root.handle(Path::new("/proc/self/cwd")).unwrap_err().errno, Errno::ELOOP);
+    }
+}

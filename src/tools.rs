@@ -1,0 +1,39 @@
+//! The command line of `bottleship` itself, as a table.
+//!
+//! Every sub-command is one [`Tool`]: its clap description (which also feeds help, completion and the reference in the book) and the
+//! function that runs it. Only `tools`, `repl` and `ui` print or end the process.
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+
+/// A sub-command of `bottleship`.
+pub struct Tool {
+    /// Its clap description; the name in it is the sub-command's.
+    pub command: fn() -> Command,
+    /// Runs it.
+    pub run: fn(&ArgMatches) -> ExitCode,
+}
+
+/// All sub-commands, in the order of the help text.
+pub const TOOLS: &[Tool] = &[];
+
+/// Parses the command line and runs what it names. Without a sub-command: the prompt.
+pub fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let Some((name, arguments)) = matches.subcommand() else {
+        return ExitCode::FAILURE;
+    };
+    match TOOLS.iter().find(|tool| (tool.command)().get_name() == name) {
+        Some(tool) => (tool.run)(arguments),
+        None => ExitCode::from(2),
+    }
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("bottleship")
+        .about("A container world in a bottle, and a course that explains it")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(TOOLS.iter().map(|tool| (tool.command)()))
+}
