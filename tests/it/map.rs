@@ -78,7 +78,9 @@ fn the_check_finds_a_planted_arrow() {
     let planted = Source {
         module: "kernel".into(),
         path: "src/kernel/planted.rs".into(),
-        code: without_comments_and_strings("// crate::ui::x\nuse crate::{journal::Event, bottle::{Bottle, host}};\nlet s = \"crate::repl\";"),
+        code: without_comments_and_strings(
+            "// crate::ui::x\nuse crate::{journal::Event, bottle::{Bottle, host}};\nlet s = \"crate::repl\";",
+        ),
     };
     let wrong = wrong_arrows(&planted);
     assert_eq!(wrong.len(), 1, "{wrong:?}");
