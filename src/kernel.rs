@@ -18,6 +18,7 @@ pub mod error;
 pub mod fs;
 pub mod mount;
 pub mod process;
+pub mod pty;
 pub mod root;
 pub mod socket;
 pub mod xray;
