@@ -21,6 +21,7 @@ pub mod process;
 pub mod pty;
 pub mod root;
 pub mod socket;
+pub mod trace;
 pub mod xray;
 
 pub use error::{Error, Result};

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+mod xray;
+
 /// A sub-command of `bottleship`.
 pub struct Tool {
     /// Its clap description; the name in it is the sub-command's.
@@ -16,7 +18,7 @@ pub struct Tool {
 }
 
 /// All sub-commands, in the order of the help text.
-pub const TOOLS: &[Tool] = &[];
+pub const TOOLS: &[Tool] = &[xray::ATTACH];
 
 /// Parses the command line and runs what it names. Without a sub-command: the prompt.
 pub fn main() -> ExitCode {
