@@ -148,8 +148,13 @@ const UNMOUNT: &[(u64, &str)] = &[
     (libc::UMOUNT_NOFOLLOW as u64, "UMOUNT_NOFOLLOW"),
 ];
 
-const TREE: &[(u64, &str)] =
-    &[(1, "OPEN_TREE_CLONE"), (0x8_0000, "OPEN_TREE_CLOEXEC"), (0x1000, "AT_EMPTY_PATH"), (0x8000, "AT_RECURSIVE"), (0x100, "AT_SYMLINK_NOFOLLOW")];
+const TREE: &[(u64, &str)] = &[
+    (1, "OPEN_TREE_CLONE"),
+    (0x8_0000, "OPEN_TREE_CLOEXEC"),
+    (0x1000, "AT_EMPTY_PATH"),
+    (0x8000, "AT_RECURSIVE"),
+    (0x100, "AT_SYMLINK_NOFOLLOW"),
+];
 
 const CONFIG: &[(u64, &str)] = &[
     (0, "FSCONFIG_SET_FLAG"),

@@ -51,7 +51,8 @@ fn wanted(thread: i32, call: &Call, values: &[u64; 6]) -> bool {
 
 /// Whether a path is a kernel file that steers something: a cgroup, an id map, a sysctl.
 fn steers(path: &str) -> bool {
-    let id_map = path.starts_with("/proc/") && ["/uid_map", "/gid_map", "/setgroups", "/oom_score_adj"].iter().any(|end| path.ends_with(end));
+    let id_map =
+        path.starts_with("/proc/") && ["/uid_map", "/gid_map", "/setgroups", "/oom_score_adj"].iter().any(|end| path.ends_with(end));
     path.starts_with("/sys/fs/cgroup") || path.starts_with("/proc/sys/") || id_map
 }
 
