@@ -4,6 +4,17 @@
 //! folder, written by one process (the recorder), and can be cut at any byte without becoming unreadable. Checks, `:why`, `:zoom`,
 //! `:diff`, effect lines, grading and demos are all readers of it. Nothing outside this module knows how events are stored.
 
-pub mod event;
+//!
+//! ```text
+//!  prompt, host-init, shim ── Client ──(journal.sock)── Recorder in the keeper ── journal.jsonl ── Reader, Log
+//! ```
 
+pub mod client;
+pub mod event;
+pub mod reader;
+pub mod recorder;
+
+pub use client::Client;
 pub use event::Event;
+pub use reader::{Log, Reader};
+pub use recorder::Recorder;

@@ -3,9 +3,12 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use std::path::{Path, PathBuf};
+
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg, sendmsg, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg, sendmsg, socketpair,
 };
+use rustix::fs::{Mode, OFlags};
 
 use super::error::{Errno, Error, Result};
 
@@ -18,6 +21,65 @@ pub const MESSAGE: usize = 1 << 20;
 /// socketpair(2) refused.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(|errno| Error::new("socketpair", "", errno))
+}
+
+/// Listens on a new SOCK_SEQPACKET socket at `path`; a stale socket of that name is replaced. Only our user may connect.
+///
+/// # Errors
+/// The folder does not exist or is not writable.
+pub fn listen(path: &Path) -> Result<OwnedFd> {
+    let fail = |call| move |errno| Error::new(call, path.display(), errno);
+    let socket =
+        nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).map_err(fail("socket"))?;
+    let (_folder, short) = short_path(path)?;
+    let _ = std::fs::remove_file(path);
+    let address = UnixAddr::new(&short).map_err(fail("bind"))?;
+    nix::sys::socket::bind(socket.as_raw_fd(), &address).map_err(fail("bind"))?;
+    nix::sys::socket::listen(&socket, Backlog::MAXCONN).map_err(fail("listen"))?;
+    Ok(socket)
+}
+
+/// Connects to the SOCK_SEQPACKET socket at `path`.
+///
+/// # Errors
+/// ENOENT without a socket, ECONNREFUSED when nobody listens any more.
+pub fn connect(path: &Path) -> Result<OwnedFd> {
+    let fail = |call| move |errno| Error::new(call, path.display(), errno);
+    let socket =
+        nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).map_err(fail("socket"))?;
+    let (_folder, short) = short_path(path)?;
+    let address = UnixAddr::new(&short).map_err(fail("connect"))?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &address).map_err(fail("connect"))?;
+    Ok(socket)
+}
+
+/// Accepts one connection, close-on-exec.
+///
+/// # Errors
+/// Those of accept4(2); EAGAIN on a non-blocking listener without a caller.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+    loop {
+        match nix::sys::socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+            // SAFETY: accept4 has just made this descriptor for us.
+            Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::new("accept4", "", errno)),
+        }
+    }
+}
+
+/// A name for `path` that fits into the 108 bytes of sun_path: by its folder's descriptor in `/proc/self/fd`, which must stay open meanwhile.
+fn short_path(path: &Path) -> Result<(Option<OwnedFd>, PathBuf)> {
+    if path.as_os_str().len() < 100 {
+        return Ok((None, path.to_owned()));
+    }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::new("connect", path.display(), Errno::EINVAL));
+    };
+    let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::new("open", folder.display(), super::root::from_rustix(errno)))?;
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    Ok((Some(folder), short))
 }
 
 /// Sends one message with descriptors. SIGPIPE is not raised.
