@@ -1,1 +1,3 @@
-//! (to come)
+//! The bottle.
+
+pub mod shell;

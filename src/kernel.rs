@@ -15,8 +15,10 @@
 //! container or a learner can influence is opened only through [`root::Root`].
 
 pub mod error;
+pub mod foreground;
 pub mod fs;
 pub mod mount;
+pub mod poll;
 pub mod process;
 pub mod pty;
 pub mod root;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{self, FlushArg, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
+use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
 use super::error::{Errno, Error, Result};
 use super::xray;
@@ -108,8 +108,8 @@ pub fn waiting(terminal: BorrowedFd<'_>) -> Result<u64> {
 /// # Errors
 /// ENOTTY when it is no terminal.
 pub fn discard_typed(master: BorrowedFd<'_>) -> Result<()> {
-    // What the slave would read is what the master has "output".
-    termios::tcflush(master, FlushArg::TCOFLUSH).map_err(|errno| Error::new("tcflush", "pty master", errno))
+    // Asked of the slave: the master's own TCOFLUSH leaves an unfinished line in the slave's line discipline.
+    termios::tcflush(peer(master)?, FlushArg::TCIFLUSH).map_err(|errno| Error::new("tcflush", "pty slave", errno))
 }
 
 /// Whether the terminal hands over whole lines (canonical mode), as opposed to single keys as an editor wants them.
@@ -132,15 +132,16 @@ pub fn raw<F: AsFd>(terminal: F) -> Result<Changed<F>> {
     changed(terminal, termios::cfmakeraw)
 }
 
-/// Input without lines, echo, signals or translation; output as it was. For text with control characters, or longer than the 4095
-/// bytes that line mode keeps (see N_TTY_BUF_SIZE in n_tty.c).
+/// Input goes through byte by byte, obeyed by nobody, and is echoed as it is: for text with control characters, or longer than the 4095 bytes
+/// that line mode keeps (N_TTY_BUF_SIZE in n_tty.c). The echo tells the typist what has arrived.
 ///
 /// # Errors
 /// ENOTTY when it is no terminal.
-pub fn verbatim_input<F: AsFd>(terminal: F) -> Result<Changed<F>> {
+pub fn verbatim<F: AsFd>(terminal: F) -> Result<Changed<F>> {
     changed(terminal, |mode| {
-        mode.local_flags &= !(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG | LocalFlags::IEXTEN);
-        mode.input_flags &= !(InputFlags::ICRNL | InputFlags::INLCR | InputFlags::IGNCR | InputFlags::IXON | InputFlags::ISTRIP);
+        termios::cfmakeraw(mode);
+        mode.local_flags.insert(LocalFlags::ECHO);
+        mode.local_flags.remove(LocalFlags::ECHOCTL);
         mode.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
         mode.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
     })
@@ -183,7 +184,7 @@ mod tests {
     fn a_changed_mode_is_put_back() {
         let (master, slave) = a_pair();
         assert!(line_mode(master.as_fd()));
-        let mode = verbatim_input(master.as_fd()).unwrap();
+        let mode = verbatim(master.as_fd()).unwrap();
         assert!(!line_mode(slave.as_fd()));
         drop(mode);
         assert!(line_mode(slave.as_fd()));
@@ -193,7 +194,9 @@ mod tests {
     fn what_was_typed_can_be_thrown_away() {
         let (master, slave) = a_pair();
         let (mut typist, mut program) = (std::fs::File::from(master), std::fs::File::from(slave));
-        typist.write_all(b"old\n").unwrap();
+        typist.write_all(b"old\nunfinished").unwrap();
+        // What is typed reaches the slave through a kernel thread, a moment later.
+        nix::poll::poll(&mut [nix::poll::PollFd::new(program.as_fd(), nix::poll::PollFlags::POLLIN)], nix::poll::PollTimeout::NONE).unwrap();
         assert_eq!(waiting(program.as_fd()).unwrap(), 4);
         discard_typed(typist.as_fd()).unwrap();
         typist.write_all(b"new\n").unwrap();

@@ -1,0 +1,83 @@
+//! Waiting for descriptors, poll(2): the one way in which anything here waits.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::error::{Errno, Error, Result};
+use super::root::from_rustix;
+
+/// Waits until one of `descriptors` can be read, or its other side is gone, at most `patience` long (for ever without one).
+/// Gives the positions of those that can; none when the time is over.
+///
+/// # Errors
+/// poll(2) refused (EINVAL, ENOMEM); a signal only makes it begin again.
+pub fn readable(descriptors: &[BorrowedFd<'_>], patience: Option<Duration>) -> Result<Vec<usize>> {
+    let mut polled: Vec<PollFd<'_>> = descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    wait(&mut polled, patience)?;
+    Ok(polled.iter().enumerate().filter(|(_, polled)| !polled.revents().is_empty()).map(|(index, _)| index).collect())
+}
+
+fn wait(polled: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<()> {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 }));
+        match poll(polled, left.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::new("poll", "", from_rustix(error))),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+/// Reads what is there, at most 64 KiB; `None` at the end. A pty whose other side nobody has open any more says EIO: that is its end.
+///
+/// # Errors
+/// read(2) refused.
+pub fn read_some(descriptor: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match rustix::io::read(descriptor, &mut buffer[..]) {
+            Ok(0) | Err(rustix::io::Errno::IO) => return Ok(None),
+            Ok(read) => {
+                buffer.truncate(read);
+                return Ok(Some(buffer));
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::new("read", "terminal", from_rustix(error))),
+        }
+    }
+}
+
+/// Writes all of `bytes`, waiting where the other side is full.
+///
+/// # Errors
+/// write(2) refused: EIO or EPIPE when the other side is gone.
+pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => wait(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::OUT)], None)?,
+            Err(error) => return Err(Error::new("write", "terminal", from_rustix(error))),
+        }
+    }
+    Ok(())
+}
+
+/// Looks at `condition` until it holds. For the few facts of the kernel that no descriptor announces; the pause between two looks is 1 ms.
+///
+/// # Errors
+/// What `condition` fails with; ETIMEDOUT, naming `what`, when it does not hold in time.
+pub fn until(what: &'static str, patience: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    while !condition()? {
+        if Instant::now() > deadline {
+            return Err(Error::new("wait for", what, Errno::ETIMEDOUT));
+        }
+        wait(&mut [], Some(Duration::from_millis(1)))?;
+    }
+    Ok(())
+}
