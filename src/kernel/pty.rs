@@ -196,7 +196,8 @@ mod tests {
         let (mut typist, mut program) = (std::fs::File::from(master), std::fs::File::from(slave));
         typist.write_all(b"old\nunfinished").unwrap();
         // What is typed reaches the slave through a kernel thread, a moment later.
-        nix::poll::poll(&mut [nix::poll::PollFd::new(program.as_fd(), nix::poll::PollFlags::POLLIN)], nix::poll::PollTimeout::NONE).unwrap();
+        nix::poll::poll(&mut [nix::poll::PollFd::new(program.as_fd(), nix::poll::PollFlags::POLLIN)], nix::poll::PollTimeout::NONE)
+            .unwrap();
         assert_eq!(waiting(program.as_fd()).unwrap(), 4);
         discard_typed(typist.as_fd()).unwrap();
         typist.write_all(b"new\n").unwrap();

@@ -165,7 +165,10 @@ pub fn rc_file(nonce: &str) -> String {
     rc.push_str("for file in /etc/bash.bashrc ~/.bashrc; do [ -r \"$file\" ] && . \"$file\"; done; unset file\n");
     // The prompt keeps the history of typed lines; a file of bash's would be one more change of the world at every exit.
     rc.push_str("unset HISTFILE MAILCHECK\n");
-    let _ = writeln!(rc, "PROMPT_COMMAND='{{ case $PS1$PS2 in *\"{NUMBER};{nonce};P\"*\"{NUMBER};{nonce};M\"*) ;; *) PS1='\\''{first}'\\'' PS2='\\''{more}'\\''; bind \"set enable-bracketed-paste off\" ;; esac; }} 2>/dev/null'");
+    let _ = writeln!(
+        rc,
+        "PROMPT_COMMAND='{{ case $PS1$PS2 in *\"{NUMBER};{nonce};P\"*\"{NUMBER};{nonce};M\"*) ;; *) PS1='\\''{first}'\\'' PS2='\\''{more}'\\''; bind \"set enable-bracketed-paste off\" ;; esac; }} 2>/dev/null'"
+    );
     let _ = writeln!(rc, "PS0='{head}C\\a'");
     let _ = writeln!(rc, "PS1='{first}' PS2='{more}'");
     rc.push_str("export PROMPT_COMMAND PS0\n");
@@ -181,7 +184,15 @@ mod tests {
     }
 
     fn prompt(status: i32, cwd: &str) -> Piece {
-        Piece::Mark(Mark::Prompt(Prompt { status, level: 1, root: true, user: "root".into(), host: "bench".into(), cwd: cwd.into(), ..Prompt::default() }))
+        Piece::Mark(Mark::Prompt(Prompt {
+            status,
+            level: 1,
+            root: true,
+            user: "root".into(),
+            host: "bench".into(),
+            cwd: cwd.into(),
+            ..Prompt::default()
+        }))
     }
 
     const STREAM: &str = "hi\r\n\x1b]7791;n;P;7;1;0;#;root;bench;braceexpand;/a;b\x07\x1b[1mbold\x1b]7791;n;C\x07\x1b]7791;n;M\x07";
