@@ -17,7 +17,9 @@
 pub mod error;
 pub mod foreground;
 pub mod fs;
+pub mod idmap;
 pub mod mount;
+pub mod ns;
 pub mod poll;
 pub mod process;
 pub mod pty;

@@ -1,0 +1,72 @@
+//! Namespaces: leaving one's own (unshare(2)), entering another's (setns(2)), holding one by a descriptor (namespaces(7)).
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
+
+use super::error::Result;
+use super::root::from_rustix;
+use super::xray;
+
+/// The kinds of namespaces by the names that `/proc/PID/ns` has for them, with their flags.
+pub const KINDS: [(&str, CloneFlags); 7] = [
+    ("user", CloneFlags::CLONE_NEWUSER),
+    ("mnt", CloneFlags::CLONE_NEWNS),
+    ("pid", CloneFlags::CLONE_NEWPID),
+    ("net", CloneFlags::CLONE_NEWNET),
+    ("uts", CloneFlags::CLONE_NEWUTS),
+    ("ipc", CloneFlags::CLONE_NEWIPC),
+    ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+];
+
+/// Moves the calling process into new namespaces. A new pid namespace is for its children only.
+///
+/// # Errors
+/// EPERM without the right to make them, ENOSPC above a limit of `user.max_*_namespaces`.
+pub fn unshare(flags: CloneFlags) -> Result<()> {
+    xray::call("unshare", &format_args!("{flags:?}"), format_args!("{flags:?}"), || nix::sched::unshare(flags))
+}
+
+/// Moves the calling process into the namespace behind a descriptor; `kind` makes the kernel check what it is (empty: any).
+/// With the pidfd of a process, `kind` may name several kinds at once, which are then entered together.
+///
+/// # Errors
+/// EINVAL for another kind, for one's own user namespace, or a user or mount namespace with several threads; EPERM without CAP_SYS_ADMIN in it.
+pub fn enter(namespace: BorrowedFd<'_>, kind: CloneFlags) -> Result<()> {
+    let number = namespace.as_raw_fd();
+    xray::call("setns", &format_args!("{kind:?}"), format_args!("fd {number} {kind:?}"), || nix::sched::setns(namespace, kind))
+}
+
+/// A descriptor that keeps the namespace `kind` (a name of [`KINDS`]) of process `pid` alive.
+///
+/// # Errors
+/// ENOENT when the process is gone, EACCES when we may not look.
+pub fn open(pid: i32, kind: &str) -> Result<OwnedFd> {
+    let path = if pid == 0 { format!("/proc/self/ns/{kind}") } else { format!("/proc/{pid}/ns/{kind}") };
+    open_path(Path::new(&path))
+}
+
+/// As [`open`], by a path: of `/proc/PID/ns`, or a file that a namespace was bind-mounted on.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_path(path: &Path) -> Result<OwnedFd> {
+    xray::call("open", &path.display(), format_args!("{}", path.display()), || {
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(from_rustix)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::error::Errno;
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn the_kind_is_checked_by_the_kernel() {
+        let own = open(0, "uts").unwrap();
+        assert_eq!(enter(own.as_fd(), CloneFlags::CLONE_NEWNET).unwrap_err().errno, Errno::EINVAL);
+    }
+}
