@@ -118,7 +118,10 @@ fn cpu_of_children() -> Duration {
 
 fn print(title: &str, all: &[Series]) {
     println!("\n{title}");
-    println!("{:<12} {:>6} {:>10} {:>10} {:>12} {:>11} {:>11}", "runtime", "runs", "min ms", "median ms", "cpu ms/run", "min ratio", "cpu ratio");
+    println!(
+        "{:<12} {:>6} {:>10} {:>10} {:>12} {:>11} {:>11}",
+        "runtime", "runs", "min ms", "median ms", "cpu ms/run", "min ratio", "cpu ratio"
+    );
     let ours = all.first().filter(|series| series.name == "bottleship").map(figures);
     for series in all {
         let (min, median, cpu) = figures(series);
