@@ -50,3 +50,16 @@ fn print(line: &serde_json::Value) {
         std::process::exit(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::trace::calls::CALLS;
+    use crate::repl::explain;
+
+    #[test]
+    fn every_call_that_is_followed_is_explained() {
+        for traced in CALLS {
+            assert!(explain::call(traced.name).is_some(), "{} has no explanation", traced.name);
+        }
+    }
+}
