@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_refusal_of_its_own_comes_before_the_general_one() {
-        assert_eq!(refused("mount", Errno::EPERM), Some("mounting needs CAP_SYS_ADMIN in the user namespace that owns the mount namespace"));
+        assert_eq!(
+            refused("mount", Errno::EPERM),
+            Some("mounting needs CAP_SYS_ADMIN in the user namespace that owns the mount namespace")
+        );
         assert_eq!(refused("bpf", Errno::EPERM), Some("a capability is missing, or a seccomp filter said no"));
         assert_eq!(refused("mount", Errno::EXDEV), None);
     }
