@@ -63,6 +63,7 @@ pub const CALLS: &[Explanation] = &[
     entry("rmdir", "rmdir(2)", "by-hand/cgroups", "removes a folder; in a cgroup file system, an empty cgroup"),
     entry("mknod", "mknod(2)", "by-hand/devices", "makes a device file"),
     entry("mknodat", "mknod(2)", "by-hand/devices", "makes a device file"),
+    entry("unlinkat", "unlink(2)", "", "removes a file, or an empty folder"),
     entry("symlinkat", "symlink(2)", "", "makes a symbolic link"),
     entry("write", "write(2)", "by-hand/cgroups", "writes to a kernel file: a limit, an id map, a member of a cgroup"),
     entry("sethostname", "sethostname(2)", "by-hand/uts", "sets the host name of this UTS namespace"),
