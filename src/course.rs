@@ -1,1 +1,23 @@
-//! (to come)
+//! The course: lessons, labs, facts, verdicts, progress, proof and grades.
+//!
+//! A **unit** is a lesson or a lab: steps in an order, each with **facts** that make it done. A fact is typed data, never a script: it
+//! names what to look at in the bottle and what must hold there, and carries the words a learner reads when it does not. Checks look
+//! (through [`crate::bottle::probe`], which changes nothing) and judge (pure code); history comes from the journal.
+//!
+//! ```text
+//!  lessons/*.md, labs/*/lab.yaml ── load ── Course ─┐
+//!                                                   ├─ Session ── verbs ── view models ── repl, prover, grader
+//!  progress file ── Progress ───────────────────────┘     │
+//!                                        Bottle + Shell ──┘  looks: World;  judging: Fact + documents -> Finding
+//! ```
+//!
+//! Invariants: nothing here prints; a broken course file is an error with file, line and key, never a panic; an error of the world is the verdict
+//! `error`, never a pass and never the learner's fault; what a learner typed is never lost.
+
+pub mod error;
+pub mod session;
+pub mod unit;
+pub mod view;
+
+pub use error::Error;
+pub use session::{Options, Session};

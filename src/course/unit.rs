@@ -1,0 +1,1 @@
+//! Units: lessons and labs, as data.
