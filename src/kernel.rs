@@ -14,6 +14,7 @@
 //! Invariants: `unsafe`, `libc` and raw descriptors stay below here; every descriptor is close-on-exec; a path that a
 //! container or a learner can influence is opened only through [`root::Root`].
 
+pub mod cgroup;
 pub mod error;
 pub mod foreground;
 pub mod fs;

@@ -1,0 +1,515 @@
+//! Control groups: which processes belong together, and what they may use together (cgroups(7)).
+//!
+//! A cgroup is a directory. Processes are put into it by writing their number into `cgroup.procs`, limits are set by writing other
+//! files, and it ends with rmdir(2) when nobody is in it. cgroup v2 has one tree; v1 has one tree per controller; most machines of today
+//! have one or the other, many have both. [`Cgroup`] is one type over all of them: the same relative path in every tree that this
+//! machine has ([`Layout`]).
+//!
+//! ```text
+//!   Layout::detect ──> hierarchies: cpu(v1) memory(v1) pids(v1) ... unified(v2)
+//!   Cgroup::create("web") ──> cpu/web  memory/web  pids/web  ...  unified/web
+//!         .apply(&Resources) ──> pure plan of writes (v1.rs, v2.rs) ──> one write(2) per file
+//!         .add(pid)  .kill()  .freeze()  .stats()  .remove()
+//! ```
+//!
+//! Invariants: every wait here ends on an event of the kernel (`cgroup.events`, a pidfd) or at a deadline, never on a guess.
+//! An empty v2 tree beside the v1 ones is used all the same: it brings `cgroup.kill`, `cgroup.freeze` and `cgroup.events`,
+//! which v1 does not have. Left out: the realtime knobs of v2 (there are none), and moving processes back on failure.
+
+mod devices;
+mod error;
+mod events;
+mod knobs;
+mod layout;
+mod lifecycle;
+mod resources;
+mod stats;
+mod v1;
+mod v2;
+mod write;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+pub use error::{Error, Result};
+pub use events::OomWatch;
+pub use knobs::{KNOBS, Knob};
+pub use layout::{Hierarchy, Layout, Version};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Priority, Rdma, Resources, ThrottleDevice, WeightDevice,
+};
+pub use v2::{shares_of_weight, weight_of_shares};
+
+use super::error::Errno;
+use super::root::from_rustix;
+use super::{fs, xray};
+
+/// One cgroup: the same path in every hierarchy of the machine.
+#[derive(Debug, Clone)]
+pub struct Cgroup {
+    path: PathBuf,
+    trees: Vec<Tree>,
+}
+
+/// The directory of a cgroup in one hierarchy.
+#[derive(Debug, Clone)]
+struct Tree {
+    version: Version,
+    controllers: Vec<String>,
+    /// The mount point, above which nothing is touched.
+    mount: PathBuf,
+    directory: PathBuf,
+}
+
+impl Tree {
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Cgroup {
+    /// Makes the cgroup `path` in every hierarchy that lets us, with its parents; an existing one is taken as it is. An absolute path
+    /// counts from the mount points, a relative one from our own cgroups. On a unified machine all controllers are enabled on the way down, as far
+    /// as the no-internal-process rule permits; what is then missing shows when a limit needs it.
+    ///
+    /// # Errors
+    /// [`Error::NotDelegated`] when no hierarchy lets us; [`Error::Kernel`] for anything but a refusal.
+    pub fn create(layout: &Layout, path: &Path) -> Result<Cgroup> {
+        let planned = Cgroup::at(layout, path);
+        let mut made = Cgroup { path: planned.path.clone(), trees: Vec::new() };
+        for tree in planned.trees {
+            match tree.create(layout.is_unified()) {
+                Ok(()) => made.trees.push(tree),
+                Err(Error::Kernel(error)) if matches!(error.errno, Errno::EACCES | Errno::EPERM | Errno::EROFS) => {}
+                Err(error) => {
+                    // Half a cgroup is none: what was made goes, unless it is in use by somebody.
+                    let _ = made.remove_once();
+                    return Err(error);
+                }
+            }
+        }
+        if made.trees.is_empty() { Err(Error::NotDelegated { path: made.path }) } else { Ok(made) }
+    }
+
+    /// The existing cgroup `path`, in those hierarchies that have it.
+    ///
+    /// # Errors
+    /// ENOENT when none has it.
+    pub fn open(layout: &Layout, path: &Path) -> Result<Cgroup> {
+        let mut found = Cgroup::at(layout, path);
+        found.trees.retain(|tree| tree.directory.is_dir());
+        if found.trees.is_empty() {
+            return Err(super::Error::new("open cgroup", path.display(), Errno::ENOENT).into());
+        }
+        Ok(found)
+    }
+
+    /// The cgroups that process `pid` is in. In trees where they differ, so do the paths.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(layout: &Layout, pid: i32) -> Result<Cgroup> {
+        let text = fs::read(&PathBuf::from(format!("/proc/{pid}/cgroup")))?;
+        let trees = layout.hierarchies.iter().filter_map(|hierarchy| Some(tree(hierarchy, hierarchy.directory_in(&text)?))).collect();
+        Ok(Cgroup { path: PathBuf::from(format!("/proc/{pid}/cgroup")), trees })
+    }
+
+    fn at(layout: &Layout, path: &Path) -> Cgroup {
+        let trees = layout.hierarchies.iter().filter_map(|hierarchy| Some(tree(hierarchy, hierarchy.directory(path)?))).collect();
+        Cgroup { path: path.to_owned(), trees }
+    }
+
+    /// The path it was made or opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its directory for `controller` (`""` for the cgroup2 tree): `/sys/fs/cgroup/memory/web`.
+    pub fn directory(&self, controller: &str) -> Option<&Path> {
+        let tree = if controller.is_empty() { self.unified() } else { self.of_controller(controller) };
+        tree.map(|tree| tree.directory.as_path())
+    }
+
+    /// All its directories.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.trees.iter().map(|tree| tree.directory.as_path())
+    }
+
+    /// The controllers that this cgroup has, with their versions. On v2 only those that are enabled for it.
+    pub fn controllers(&self) -> Vec<(String, Version)> {
+        let own = |tree: &Tree| match tree.version {
+            Version::V1 => tree.controllers.clone(),
+            Version::V2 => words(&fs::read(&tree.file("cgroup.controllers")).unwrap_or_default()),
+        };
+        self.trees.iter().flat_map(|tree| own(tree).into_iter().map(|name| (name, tree.version))).collect()
+    }
+
+    fn unified(&self) -> Option<&Tree> {
+        self.trees.iter().find(|tree| tree.version == Version::V2)
+    }
+
+    fn of_controller(&self, controller: &str) -> Option<&Tree> {
+        self.trees.iter().find(|tree| tree.has(controller))
+    }
+
+    /// The v2 directory as a descriptor, for `CLONE_INTO_CGROUP`; `None` without a v2 tree.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn v2_directory(&self) -> Result<Option<OwnedFd>> {
+        let Some(tree) = self.unified() else { return Ok(None) };
+        let opened = xray::call("open", &tree.directory.display(), format_args!("{} O_DIRECTORY", tree.directory.display()), || {
+            rustix::fs::open(&tree.directory, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(from_rustix)
+        })?;
+        Ok(Some(opened))
+    }
+
+    /// Moves a process (all its threads) into the cgroup, in every hierarchy.
+    ///
+    /// # Errors
+    /// ESRCH for a process that is gone, EBUSY on v2 when the cgroup hands controllers to children, ENOSPC on v1 for an empty cpuset.
+    pub fn add(&self, pid: i32) -> Result<()> {
+        self.add_where(pid, |_| true)
+    }
+
+    /// As [`Cgroup::add`], in the v1 hierarchies only: for a child that was cloned into the v2 one.
+    ///
+    /// # Errors
+    /// As [`Cgroup::add`].
+    pub fn add_v1(&self, pid: i32) -> Result<()> {
+        self.add_where(pid, |version| version == Version::V1)
+    }
+
+    fn add_where(&self, pid: i32, wanted: impl Fn(Version) -> bool) -> Result<()> {
+        for tree in self.trees.iter().filter(|tree| wanted(tree.version)) {
+            fs::write_once(&tree.file("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The processes in it, not those of its children; each once, in order.
+    ///
+    /// # Errors
+    /// The cgroup is gone.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        self.processes_below(false)
+    }
+
+    /// The processes in it and in all cgroups below it.
+    ///
+    /// # Errors
+    /// The cgroup is gone.
+    pub fn all_processes(&self) -> Result<Vec<i32>> {
+        self.processes_below(true)
+    }
+
+    fn processes_below(&self, recursive: bool) -> Result<Vec<i32>> {
+        let mut found = Vec::new();
+        for tree in &self.trees {
+            collect_processes(&tree.directory, recursive, &mut found)?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Makes the limits of `resources` true. Device rules are separate ([`Cgroup::set_devices`]): a user namespace cannot set them.
+    ///
+    /// # Errors
+    /// [`Error::NoController`], [`Error::NoFile`], [`Error::InternalProcesses`], or the kernel's answer to one file, which it names.
+    pub fn apply(&self, resources: &Resources) -> Result<()> {
+        let limit = self.of_controller("memory").and_then(|tree| number(&tree.file("memory.limit_in_bytes")));
+        self.refuse_shrinking_below_use(resources)?;
+        let v1 = v1::writes(resources, v1::MemoryNow { limit: limit.unwrap_or(u64::MAX) });
+        let has_v1 = self.trees.iter().any(|tree| tree.version == Version::V1);
+        // A controller that is nowhere is complained about once, in the words of the version that the machine mostly has.
+        v1.iter().try_for_each(|write| self.carry_out(write, Version::V1, has_v1))?;
+        v2::writes(resources).iter().try_for_each(|write| self.carry_out(write, Version::V2, !has_v1))?;
+        v2::only_writes(resources).iter().try_for_each(|write| self.carry_out(write, Version::V2, true))
+    }
+
+    /// `memory.checkBeforeUpdate`: a limit below what is used now would call the OOM killer at once.
+    fn refuse_shrinking_below_use(&self, resources: &Resources) -> Result<()> {
+        let Some(memory) = resources.memory.as_ref().filter(|memory| memory.check_before_update == Some(true)) else { return Ok(()) };
+        let used = self.read_knob("memory.current").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        match memory.limit {
+            Some(limit) if limit > 0 && limit < used => Err(super::Error::new("set memory limit", limit, Errno::EBUSY).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `complain`: whether a missing controller is an error here or is left to the plan of the other version.
+    fn carry_out(&self, write: &write::Write, version: Version, complain: bool) -> Result<()> {
+        let tree = if write.controller.is_empty() { self.unified() } else { self.of_controller(&write.controller) };
+        let Some(tree) = tree.filter(|tree| tree.version == version) else {
+            let elsewhere = tree.is_some() && !write.verbatim;
+            return if write.optional || elsewhere || !complain { Ok(()) } else { Err(no_controller(write)) };
+        };
+        let path = tree.file(&write.file);
+        if version == Version::V2 && !write.controller.is_empty() && !path.exists() {
+            tree.enable_down(&write.controller)?;
+        }
+        if path.exists() {
+            return Ok(fs::write_once(&path, &write.value)?);
+        }
+        match &write.otherwise {
+            Some((file, value)) if tree.file(file).exists() => Ok(fs::write_once(&tree.file(file), value)?),
+            _ if write.optional => Ok(()),
+            _ => Err(tree.why_no_file(&write.controller, path)),
+        }
+    }
+
+    /// Hands the cgroup to a user: they may make children, move their processes about below it, and (v1) set nothing of the cgroup itself.
+    ///
+    /// # Errors
+    /// Those of chown(2).
+    pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
+        for tree in &self.trees {
+            // The list of the kernel's own advice, `/sys/kernel/cgroup/delegate`, for v2; the two task files for v1.
+            let names: &[&str] = match tree.version {
+                Version::V1 => &["", "cgroup.procs", "tasks"],
+                Version::V2 => &["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "memory.oom.group", "memory.reclaim"],
+            };
+            for name in names.iter().filter(|name| tree.file(name).exists()) {
+                chown(&tree.file(name), uid, gid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// v2: hands `controllers` to the children of this cgroup. Nothing to do on v1.
+    ///
+    /// # Errors
+    /// [`Error::InternalProcesses`] when it has processes of its own; [`Error::NoController`] for one that it does not have.
+    pub fn enable(&self, controllers: &[&str]) -> Result<()> {
+        self.unified().map_or(Ok(()), |tree| lifecycle::enable(&tree.directory, controllers))
+    }
+}
+
+impl Tree {
+    /// Why a file of a controller that the machine has is not in this cgroup.
+    fn why_no_file(&self, controller: &str, path: PathBuf) -> Error {
+        let enabled = words(&fs::read(&self.file("cgroup.controllers")).unwrap_or_default()).iter().any(|name| name == controller);
+        if self.version == Version::V1 || controller.is_empty() || enabled {
+            return Error::NoFile { path };
+        }
+        Error::NoController { controller: controller.to_owned(), file: path.display().to_string() }
+    }
+}
+
+fn tree(hierarchy: &Hierarchy, directory: PathBuf) -> Tree {
+    Tree { version: hierarchy.version, controllers: hierarchy.controllers.clone(), mount: hierarchy.mount.clone(), directory }
+}
+
+fn no_controller(write: &write::Write) -> Error {
+    Error::NoController { controller: write.controller.clone(), file: write.file.clone() }
+}
+
+fn chown(path: &Path, uid: u32, gid: u32) -> Result<()> {
+    let owner = (Some(nix::unistd::Uid::from_raw(uid)), Some(nix::unistd::Gid::from_raw(gid)));
+    let shown = path.display();
+    Ok(xray::call("chown", &shown, format_args!("{shown} {uid}:{gid}"), || nix::unistd::chown(path, owner.0, owner.1))?)
+}
+
+/// Adds the processes of `directory` (and of all below it) to `found`. A directory that vanished meanwhile has none.
+fn collect_processes(directory: &Path, recursive: bool, found: &mut Vec<i32>) -> Result<()> {
+    match fs::read(&directory.join("cgroup.procs")) {
+        Ok(text) => found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
+        // EOPNOTSUPP: a threaded cgroup of v2 lists its processes only at the root of its domain.
+        Err(error) if recursive && matches!(error.errno, Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if recursive {
+        for child in children(directory) {
+            collect_processes(&child, true, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The child cgroups of a directory; none if it is gone.
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let names = fs::list(directory).unwrap_or_default();
+    names.into_iter().map(|name| directory.join(name)).filter(|path| path.is_dir()).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::kernel::process::{self, Exit, Process};
+    use nix::sched::CloneFlags;
+
+    /// A cgroup that removes itself; `None`, with the reason on stderr, where this machine or user may not make one.
+    struct Scratch(Cgroup);
+
+    impl Scratch {
+        fn new(name: &str) -> Option<Scratch> {
+            let layout = Layout::detect().unwrap();
+            match Cgroup::create(&layout, &PathBuf::from(format!("bottleship-test-{name}-{}", std::process::id()))) {
+                Ok(cgroup) => Some(Scratch(cgroup)),
+                Err(error @ Error::NotDelegated { .. }) => {
+                    eprintln!("not run: {error}");
+                    None
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// A process inside that does nothing until it is killed.
+    fn sleeper(cgroup: &Cgroup) -> Process {
+        let child = process::clone3(CloneFlags::empty(), None, || {
+            loop {
+                nix::unistd::pause();
+            }
+        });
+        let child = child.unwrap();
+        cgroup.add(child.pid).unwrap();
+        child
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.remove().unwrap();
+        }
+    }
+
+    #[test]
+    fn lives_and_dies_with_children_inside() {
+        let Some(scratch) = Scratch::new("life") else { return };
+        let layout = Layout::detect().unwrap();
+        // Leaves only: on a unified machine a cgroup that hands on controllers may have no processes of its own.
+        let leaf = |name: &str| Cgroup::create(&layout, &scratch.0.path().join(name)).unwrap();
+        let (inner, other) = (leaf("a/b"), leaf("c"));
+        let (one, two) = (sleeper(&other), sleeper(&inner));
+        assert_eq!(other.processes().unwrap(), [one.pid]);
+        let mut both = [one.pid, two.pid];
+        both.sort_unstable();
+        assert_eq!(scratch.0.all_processes().unwrap(), both);
+        assert_eq!(Cgroup::of(&layout, two.pid).unwrap().directories().collect::<Vec<_>>(), inner.directories().collect::<Vec<_>>());
+        scratch.0.kill().unwrap();
+        for process in [one, two] {
+            assert_eq!(process::wait(process.fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL));
+        }
+        scratch.0.remove().unwrap();
+        assert!(scratch.0.directories().all(|directory| !directory.exists()));
+        assert!(Cgroup::open(&layout, scratch.0.path()).is_err());
+    }
+
+    #[test]
+    fn limits_are_read_back_in_the_words_of_v2() {
+        let Some(scratch) = Scratch::new("limits") else { return };
+        let resources =
+            r#"{"memory":{"limit":33554432,"swap":33554432},"pids":{"limit":7},"cpu":{"shares":512,"quota":20000,"period":50000}}"#;
+        scratch.0.apply(&serde_json::from_str(resources).unwrap()).unwrap();
+        for (knob, want) in [("memory.max", "33554432"), ("pids.max", "7"), ("cpu.max", "20000 50000"), ("cpu.weight", "59")] {
+            assert_eq!(scratch.0.read_knob(knob).unwrap(), want, "{knob}");
+        }
+        // Up and down again, in the order that the kernel demands.
+        for limit in [1 << 28, 1 << 24, -1] {
+            let update =
+                Resources { memory: Some(Memory { limit: Some(limit), swap: Some(limit), ..Memory::default() }), ..Resources::default() };
+            scratch.0.apply(&update).unwrap();
+        }
+        assert_eq!(scratch.0.read_knob("memory.max").unwrap(), "max");
+        scratch.0.write_knob("pids.max", "9").unwrap();
+        assert_eq!(scratch.0.stats().unwrap()["pids"], serde_json::json!({"current": 0, "limit": 9}));
+    }
+
+    #[test]
+    fn a_limit_that_nobody_has_is_named() {
+        let Some(scratch) = Scratch::new("none") else { return };
+        let resources = serde_json::from_str(r#"{"unified":{"nosuch.max":"1"}}"#).unwrap();
+        let error = scratch.0.apply(&resources).unwrap_err();
+        assert_eq!(error, Error::NoController { controller: "nosuch".to_owned(), file: "nosuch.max".to_owned() });
+    }
+
+    #[test]
+    fn frozen_is_frozen_until_thawed() {
+        let Some(scratch) = Scratch::new("freeze") else { return };
+        let sleeper = sleeper(&scratch.0);
+        scratch.0.freeze().unwrap();
+        assert!(scratch.0.frozen().unwrap());
+        scratch.0.thaw().unwrap();
+        assert!(!scratch.0.frozen().unwrap());
+        scratch.0.kill().unwrap();
+        process::wait(sleeper.fd.as_fd()).unwrap();
+    }
+
+    /// Opens a file in a new process inside the cgroup; what open(2) said is the exit code.
+    fn open_inside(cgroup: &Cgroup, path: &str) -> i32 {
+        let child = process::clone3(CloneFlags::empty(), None, || {
+            if cgroup.add(std::process::id() as i32).is_err() {
+                return 255;
+            }
+            match std::fs::File::open(path) {
+                Ok(_) => 0,
+                Err(error) => error.raw_os_error().unwrap_or(254),
+            }
+        });
+        match process::wait(child.unwrap().fd.as_fd()).unwrap() {
+            Exit::Code(code) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn devices_are_refused_by_list_and_by_program() {
+        let Some(scratch) = Scratch::new("devices") else { return };
+        let rules: Vec<DeviceRule> =
+            serde_json::from_str(r#"[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":3,"access":"rwm"}]"#)
+                .unwrap();
+        match scratch.0.set_devices(&rules) {
+            Err(Error::Kernel(error)) if error.errno == Errno::EPERM => return eprintln!("not run: {error}"),
+            other => other.unwrap(),
+        }
+        assert_eq!((open_inside(&scratch.0, "/dev/null"), open_inside(&scratch.0, "/dev/zero")), (0, libc::EPERM));
+        // The same by the v2 program, beside whatever v1 says, and again with other rules in its place.
+        scratch.0.set_devices(&[DeviceRule { allow: true, ..DeviceRule::default() }]).unwrap();
+        assert_eq!(open_inside(&scratch.0, "/dev/zero"), 0);
+        if scratch.0.attach_devices(&rules).unwrap().is_some() {
+            assert_eq!((open_inside(&scratch.0, "/dev/null"), open_inside(&scratch.0, "/dev/zero")), (0, libc::EPERM));
+            scratch.0.attach_devices(&[DeviceRule { allow: true, ..DeviceRule::default() }]).unwrap();
+            assert_eq!(open_inside(&scratch.0, "/dev/zero"), 0);
+        }
+    }
+
+    #[test]
+    fn an_out_of_memory_kill_is_noticed() {
+        let Some(scratch) = Scratch::new("oom") else { return };
+        let limit = r#"{"memory":{"limit":8388608,"swap":8388608}}"#;
+        scratch.0.apply(&serde_json::from_str(limit).unwrap()).unwrap();
+        let mut watch = OomWatch::new(&scratch.0).unwrap();
+        assert_eq!(watch.take(), 0);
+        let hog = process::clone3(CloneFlags::empty(), None, || {
+            if scratch.0.add(std::process::id() as i32).is_err() {
+                return 1;
+            }
+            let hoard: Vec<u8> = (0..64 << 20).map(|byte| byte as u8).collect();
+            hoard.iter().map(|byte| i32::from(*byte)).max().unwrap_or(0)
+        });
+        assert_eq!(process::wait(hog.unwrap().fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL));
+        let mut ready = [nix::poll::PollFd::new(watch.fd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut ready, nix::poll::PollTimeout::from(5000u16)).unwrap(), 1, "no event");
+        assert_eq!(watch.take(), 1);
+        scratch.0.wait_empty(Duration::from_secs(5)).unwrap();
+    }
+}

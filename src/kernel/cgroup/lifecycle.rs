@@ -1,0 +1,271 @@
+//! The life of a cgroup: made, filled with controllers, frozen, killed, removed.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::events::{wait_for_exit, wait_for_line};
+use super::{Cgroup, Error, Result, Tree, Version, children, collect_processes, words};
+use crate::kernel::error::Errno;
+use crate::kernel::{self, fs, process, xray};
+
+/// How long a killed or frozen process may take. One that is stuck in the kernel (state D) takes longer than any patience.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Tree {
+    /// Makes the directory and its parents below the mount.
+    pub(super) fn create(&self, enable: bool) -> Result<()> {
+        let missing: Vec<&Path> = self.directory.ancestors().take_while(|dir| *dir != self.mount).collect();
+        let mut parent = self.mount.as_path();
+        for directory in missing.into_iter().rev() {
+            if enable {
+                // Refused where processes are inside, or where the directory is not ours. Not an error yet: only a limit that needs it makes it one.
+                let _ = enable_all(parent);
+            }
+            make(directory)?;
+            if self.has("cpuset") && self.version == Version::V1 {
+                inherit_cpuset(parent, directory)?;
+            }
+            parent = directory;
+        }
+        Ok(())
+    }
+
+    /// v2: hands `controller` down from the mount to this cgroup.
+    pub(super) fn enable_down(&self, controller: &str) -> Result<()> {
+        let above: Vec<&Path> = self.directory.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.mount)).collect();
+        above.into_iter().rev().try_for_each(|directory| enable(directory, &[controller]))
+    }
+}
+
+fn make(directory: &Path) -> Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let shown = directory.display();
+    Ok(xray::call("mkdir", &shown, format_args!("{shown}"), || match std::fs::create_dir(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(kernel::error::errno_of(&error)),
+        _ => Ok(()),
+    })?)
+}
+
+/// A new v1 cpuset is empty, and nothing can run in an empty one.
+fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        if fs::read(&child.join(file))?.trim().is_empty() {
+            fs::write_once(&child.join(file), fs::read(&parent.join(file))?.trim())?;
+        }
+    }
+    Ok(())
+}
+
+/// Hands every controller that a v2 cgroup has to its children.
+fn enable_all(directory: &Path) -> Result<()> {
+    let available = words(&fs::read(&directory.join("cgroup.controllers"))?);
+    let names: Vec<&str> = available.iter().map(String::as_str).collect();
+    enable(directory, &names)
+}
+
+/// Hands `controllers` to the children of a v2 cgroup, in one write.
+pub(super) fn enable(directory: &Path, controllers: &[&str]) -> Result<()> {
+    let control = directory.join("cgroup.subtree_control");
+    let enabled = words(&fs::read(&control)?);
+    let missing: Vec<String> =
+        controllers.iter().filter(|name| !enabled.iter().any(|known| known == *name)).map(|name| format!("+{name}")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    fs::write_once(&control, &missing.join(" ")).map_err(|error| why_not_enabled(directory, &missing, error))
+}
+
+fn why_not_enabled(directory: &Path, missing: &[String], error: kernel::Error) -> Error {
+    let mut inside = Vec::new();
+    match error.errno {
+        Errno::EBUSY if collect_processes(directory, false, &mut inside).is_ok() && !inside.is_empty() => {
+            Error::InternalProcesses { path: directory.to_owned(), processes: inside.len() }
+        }
+        Errno::ENOENT | Errno::EINVAL => Error::NoController {
+            controller: missing.join(" ").replace('+', ""),
+            file: format!("{}/cgroup.subtree_control", directory.display()),
+        },
+        _ => error.into(),
+    }
+}
+
+impl Cgroup {
+    /// Stops every process in it, and below, where it stands. Returns when all have stopped.
+    ///
+    /// # Errors
+    /// [`Error::StillBusy`] when one does not, [`Error::NoController`] on a v1 machine without `freezer`.
+    pub fn freeze(&self) -> Result<()> {
+        if let Some(tree) = self.core_freezer() {
+            fs::write_once(&tree.file("cgroup.freeze"), "1")?;
+            return self.in_time(wait_for_line(&tree.file("cgroup.events"), "frozen 1", PATIENCE)?);
+        }
+        let state = self.v1_freezer()?;
+        let deadline = Instant::now() + PATIENCE;
+        // v1 has no event: the kernel tries again to freeze new children each time that the state is read or written.
+        while Instant::now() < deadline {
+            fs::write_once(&state, "FROZEN")?;
+            if fs::read(&state)?.trim() == "FROZEN" {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        fs::write_once(&state, "THAWED")?;
+        self.in_time(false)
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// As [`Cgroup::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        if let Some(tree) = self.core_freezer() {
+            fs::write_once(&tree.file("cgroup.freeze"), "0")?;
+            self.in_time(wait_for_line(&tree.file("cgroup.events"), "frozen 0", PATIENCE)?)?;
+        }
+        // Somebody may have used the v1 freezer by hand.
+        match self.v1_freezer() {
+            Ok(state) if fs::read(&state)?.trim() != "THAWED" => Ok(fs::write_once(&state, "THAWED")?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is frozen, by v2's core file or by the v1 controller.
+    ///
+    /// # Errors
+    /// The cgroup is gone.
+    pub fn frozen(&self) -> Result<bool> {
+        let core = match self.core_freezer() {
+            Some(tree) => fs::read(&tree.file("cgroup.freeze"))?.trim() == "1",
+            None => false,
+        };
+        let v1 = match self.v1_freezer() {
+            Ok(state) => fs::read(&state)?.trim() != "THAWED",
+            Err(_) => false,
+        };
+        Ok(core || v1)
+    }
+
+    fn core_freezer(&self) -> Option<&Tree> {
+        self.unified().filter(|tree| tree.file("cgroup.freeze").exists())
+    }
+
+    fn v1_freezer(&self) -> Result<PathBuf> {
+        let missing = || Error::NoController { controller: "freezer".to_owned(), file: "freezer.state".to_owned() };
+        let tree = self.of_controller("freezer").filter(|tree| tree.version == Version::V1).ok_or_else(missing)?;
+        Some(tree.file("freezer.state")).filter(|state| state.exists()).ok_or_else(missing)
+    }
+
+    /// Kills every process in it and below, also one that forks as fast as it can. Where cgroup2 does it at once
+    /// (`cgroup.kill`) the processes may still be ending when this returns; [`Cgroup::remove`] waits for that.
+    ///
+    /// # Errors
+    /// EPERM: a process of another user is inside.
+    pub fn kill(&self) -> Result<()> {
+        if let Some(tree) = self.unified().filter(|tree| tree.file("cgroup.kill").exists()) {
+            fs::write_once(&tree.file("cgroup.kill"), "1")?;
+        }
+        // v1, and those who left the v2 cgroup: until a look finds nobody. From the second look on frozen first, so that none forks
+        // between the look and the kill; a frozen v1 process takes its SIGKILL when it is thawed.
+        for attempt in 0..8 {
+            let killed = if attempt == 0 { self.kill_round(None)? } else { self.kill_round(self.v1_freezer().ok().as_deref())? };
+            if killed.is_empty() {
+                break;
+            }
+            wait_for_exit(&killed, PATIENCE)?;
+        }
+        Ok(())
+    }
+
+    fn kill_round(&self, freezer: Option<&Path>) -> Result<Vec<OwnedFd>> {
+        let set = |state: &str| freezer.map_or(Ok(()), |file| fs::write_once(file, state));
+        set("FROZEN")?;
+        let killed = self.handles().and_then(|handles| kill_each(&handles).map(|()| handles));
+        set("THAWED")?;
+        killed
+    }
+
+    /// A descriptor for every process inside.
+    fn handles(&self) -> Result<Vec<OwnedFd>> {
+        Ok(self.all_processes()?.into_iter().filter_map(|pid| process::open(pid).ok()).collect())
+    }
+
+    /// Removes it and everything below it, once the processes inside have ended. Does not kill them ([`Cgroup::kill`]).
+    ///
+    /// # Errors
+    /// [`Error::StillBusy`] when they have not ended in five seconds.
+    pub fn remove(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.remove_once() {
+                Err(error) if error.errno == Errno::EBUSY => {}
+                other => return Ok(other?),
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.in_time(!left.is_zero())?;
+            self.wait_empty(left)?;
+        }
+    }
+
+    /// Waits until nobody is inside: on v2 the kernel says so in `cgroup.events`, on v1 the processes are waited for one by one.
+    ///
+    /// # Errors
+    /// poll(2) or inotify(7) refused. Running out of time is no error here.
+    pub fn wait_empty(&self, patience: Duration) -> Result<()> {
+        if let Some(tree) = self.unified().filter(|tree| tree.file("cgroup.events").exists()) {
+            wait_for_line(&tree.file("cgroup.events"), "populated 0", patience)?;
+        }
+        let handles = self.handles()?;
+        if handles.is_empty() {
+            // v1 between the end of a process and the end of its accounting: nothing to wait on, gone within a tick.
+            std::thread::yield_now();
+            return Ok(());
+        }
+        wait_for_exit(&handles, patience)
+    }
+
+    pub(super) fn remove_once(&self) -> kernel::Result<()> {
+        self.trees.iter().try_for_each(|tree| remove_tree(&tree.directory))
+    }
+
+    fn in_time(&self, happened: bool) -> Result<()> {
+        if happened {
+            return Ok(());
+        }
+        let path = self.directories().next().map(Path::to_owned).unwrap_or_default();
+        Err(Error::StillBusy { path, processes: self.all_processes().unwrap_or_default() })
+    }
+}
+
+fn kill_each(handles: &[OwnedFd]) -> Result<()> {
+    for handle in handles {
+        match process::signal(handle.as_fd(), libc::SIGKILL) {
+            Err(error) if error.errno != Errno::ESRCH => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// rmdir(2) from the leaves up. Gone already is as good.
+fn remove_tree(directory: &Path) -> kernel::Result<()> {
+    let attempt = || {
+        let shown = directory.display();
+        xray::call("rmdir", &shown, format_args!("{shown}"), || {
+            std::fs::remove_dir(directory).map_err(|error| kernel::error::errno_of(&error))
+        })
+    };
+    // The common case is a leaf: one call, no listing.
+    match attempt() {
+        Err(error) if error.errno == Errno::EBUSY || error.errno == Errno::ENOTEMPTY => {}
+        Err(error) if error.errno == Errno::ENOENT => return Ok(()),
+        other => return other,
+    }
+    children(directory).iter().try_for_each(|child| remove_tree(child))?;
+    match attempt() {
+        Err(error) if error.errno == Errno::ENOENT => Ok(()),
+        other => other,
+    }
+}
