@@ -20,6 +20,7 @@ pub mod foreground;
 pub mod fs;
 pub mod idmap;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod poll;
 pub mod process;
