@@ -152,7 +152,8 @@ mod tests {
                 match message.finish(1) {
                     Err(error) => assert!(error.errno == Errno::EMSGSIZE && length > 65_000, "{length}"),
                     Ok(bytes) => {
-                        let total: usize = attributes(&bytes[HEADER..]).iter().map(|(_, value)| (value.len() + 4).next_multiple_of(4)).sum();
+                        let total: usize =
+                            attributes(&bytes[HEADER..]).iter().map(|(_, value)| (value.len() + 4).next_multiple_of(4)).sum();
                         assert_eq!(total, bytes.len() - HEADER, "{length}");
                     }
                 }

@@ -47,7 +47,13 @@ impl Socket {
     /// # Errors
     /// EPERM without CAP_NET_ADMIN, EOPNOTSUPP on a kernel without NAT for nftables; nothing is changed then.
     pub fn masquerade(&mut self, table: &str, inside: &str) -> Result<()> {
-        let messages = vec![batch(libc::NFNL_MSG_BATCH_BEGIN), new_table(table), new_chain(table), new_rule(table, inside), batch(libc::NFNL_MSG_BATCH_END)];
+        let messages = vec![
+            batch(libc::NFNL_MSG_BATCH_BEGIN),
+            new_table(table),
+            new_chain(table),
+            new_rule(table, inside),
+            batch(libc::NFNL_MSG_BATCH_END),
+        ];
         self.batch(messages, 3, format_args!("nft masquerade {table}: all that came in by {inside}"))
     }
 
@@ -122,9 +128,7 @@ fn new_rule(table: &str, inside: &str) -> Message {
 
 /// One expression of a rule: a name, and the attributes that belong to it.
 fn expression(rule: Message, name: &str, data: impl FnOnce(Message) -> Message) -> Message {
-    rule.nested(NFTA_LIST_ELEM, |element| {
-        element.text(NFTA_EXPR_NAME, name).nested(NFTA_EXPR_DATA, data)
-    })
+    rule.nested(NFTA_LIST_ELEM, |element| element.text(NFTA_EXPR_NAME, name).nested(NFTA_EXPR_DATA, data))
 }
 
 /// An interface name as the kernel compares it: 16 bytes, filled with NUL.

@@ -133,9 +133,8 @@ impl Socket {
     /// # Errors
     /// EINVAL for links that may not move, such as `lo`.
     pub fn move_link(&mut self, index: u32, namespace: BorrowedFd<'_>) -> Result<()> {
-        let message = Message::new(libc::RTM_NEWLINK, ACK)
-            .fixed(&link_head(index, 0, 0))
-            .number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd() as u32);
+        let message =
+            Message::new(libc::RTM_NEWLINK, ACK).fixed(&link_head(index, 0, 0)).number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd() as u32);
         self.request(message, format_args!("RTM_NEWLINK {index} netns fd {}", namespace.as_raw_fd()))
     }
 
