@@ -19,6 +19,8 @@ pub mod error;
 pub mod foreground;
 pub mod fs;
 pub mod idmap;
+pub mod icmp;
+pub mod interrupt;
 pub mod mount;
 pub mod netlink;
 pub mod ns;

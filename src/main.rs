@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let name = args.next().map(std::path::PathBuf::from).unwrap_or_default();
     let name = name.file_name().and_then(|name| name.to_str()).unwrap_or("bottleship").to_owned();
     if let Some(applet) = toolbox::find(&name) {
-        return (applet.run)(&std::env::args_os().skip(1).collect::<Vec<_>>());
+        return toolbox::run(applet, args);
     }
     tools::main()
 }

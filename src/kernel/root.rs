@@ -56,6 +56,24 @@ impl Root {
         })
     }
 
+    /// Reads a regular file below the root. A fifo or a device there is refused (EINVAL) and never waited for.
+    ///
+    /// # Errors
+    /// Those of openat2(2) and read(2).
+    pub fn read(&self, inner: &Path) -> Result<Vec<u8>> {
+        let descriptor = self.open_at(inner, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+        let mut file = std::fs::File::from(descriptor);
+        let mut content = Vec::new();
+        let read = file.metadata().and_then(|metadata| {
+            if !metadata.is_file() {
+                return Err(std::io::Error::from_raw_os_error(Errno::EINVAL as i32));
+            }
+            std::io::Read::read_to_end(&mut file, &mut content)
+        });
+        read.map_err(|error| Error::from_io("read", self.path.join(inner).display(), &error))?;
+        Ok(content)
+    }
+
     /// A handle (`O_PATH`) on `inner`, for mounts and `*at` calls.
     ///
     /// # Errors
