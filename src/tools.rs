@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+mod toolbox;
 mod xray;
 
 /// A sub-command of `bottleship`.
@@ -18,7 +19,7 @@ pub struct Tool {
 }
 
 /// All sub-commands, in the order of the help text.
-pub const TOOLS: &[Tool] = &[xray::ATTACH];
+pub const TOOLS: &[Tool] = &[xray::ATTACH, toolbox::TOOLBOX];
 
 /// Parses the command line and runs what it names. Without a sub-command: the prompt.
 pub fn main() -> ExitCode {

@@ -30,6 +30,17 @@ const KNOWN: &[Known] = &[
     ('\0', "tab", false),
 ];
 
+/// What jq defines and jaq's libraries do not.
+const MORE: &str = r#"
+def @csv: map(if type == "string" then "\"" + gsub("\""; "\"\"") + "\"" elif type == "null" then "" elif type == "array" or type == "object"
+    then error("\(type) (\(tojson)) is not valid in a csv row") else tostring end) | join(",");
+def @tsv: map(if type == "string" then gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r") elif type == "null"
+    then "" elif type == "array" or type == "object" then error("\(type) (\(tojson)) can not be tsv-formatted") else tostring end) | join("\t");
+def leaf_paths: paths(scalars);
+def toarray: if type == "array" then . else [.] end;
+def tostream: path(def r: (.[]?|r), .; r) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p+$q]);
+"#;
+
 /// What a program can reach: its own functions, and the inputs that `input` and `inputs` take from.
 struct Data;
 
@@ -139,11 +150,15 @@ fn program(given: &mut Given) -> Result<String, Failure> {
 }
 
 fn compile(program: &str, variables: &[String]) -> Result<Filter, Failure> {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let more = jaq_core::load::parse(MORE, |parser| parser.defs()).unwrap_or_default();
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(more);
     let arena = Arena::default();
     let modules = Loader::new(definitions).load(&arena, Program { code: program, path: () });
     let modules = modules.map_err(|errors| refused(program, errors.iter().map(|(_, error)| syntax(program, error)).collect()))?;
-    let inputs = jaq_std::input::funs::<Data>().into_vec().into_iter().map(jaq_core::native::run);
+    let mut inputs = Vec::new();
+    for function in jaq_std::input::funs::<Data>().into_vec() {
+        inputs.push(jaq_core::native::run::<Data>(function));
+    }
     let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).chain(inputs);
     let compiler = Compiler::default().with_funs(functions).with_global_vars(variables.iter().map(String::as_str));
     compiler.compile(modules).map_err(|errors| {

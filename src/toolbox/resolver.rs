@@ -168,6 +168,9 @@ pub fn ask(server: SocketAddr, name: &str, kind: TYPE, patience: Duration) -> Re
 }
 
 fn question(id: u16, name: &str, kind: TYPE) -> Result<Vec<u8>, Unresolved> {
+    if name.split('.').any(str::is_empty) {
+        return Err(Unresolved::NoName);
+    }
     let name = Name::new(name).map_err(|_| Unresolved::NoName)?;
     let mut packet = Packet::new_query(id);
     packet.set_flags(PacketFlag::RECURSION_DESIRED);

@@ -65,7 +65,8 @@ impl Drawing<'_> {
     fn root(&mut self, path: &Path, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                writeln!(out, "{}{name}", self.columns(&metadata))?;
+                let slash = if self.given.has("classify") && !name.ends_with('/') { "/" } else { "" };
+                writeln!(out, "{}{name}{slash}", self.columns(&metadata))?;
                 self.folders += 1;
                 self.folder(path, "", 1, metadata.dev(), out)
             }

@@ -3,3 +3,4 @@
 mod map;
 mod support;
 mod terminal;
+mod toolbox;

@@ -80,7 +80,7 @@ fn the_check_finds_a_planted_arrow() {
         module: "kernel".into(),
         path: "src/kernel/planted.rs".into(),
         code: without_comments_and_strings(
-            "// crate::ui::x\nuse crate::{journal::Event, bottle::{Bottle, host}};\nlet s = \"crate::repl\";",
+            "// crate::ui::x\nuse crate::{kernel::Error, bottle::{Bottle, host}};\nlet s = \"crate::repl\";",
         ),
     };
     let wrong = wrong_arrows(&planted);
