@@ -63,7 +63,9 @@ impl Echo {
     pub fn open(to: Ipv4Addr, ttl: Option<u8>) -> Result<Echo> {
         let (socket, raw) = match icmp_socket(SockType::Raw) {
             Ok(socket) => (socket, true),
-            Err(Errno::EPERM | Errno::EACCES) => (icmp_socket(SockType::Datagram).map_err(|errno| Error::new("socket", "icmp", errno))?, false),
+            Err(Errno::EPERM | Errno::EACCES) => {
+                (icmp_socket(SockType::Datagram).map_err(|errno| Error::new("socket", "icmp", errno))?, false)
+            }
             Err(errno) => return Err(Error::new("socket", "icmp", errno)),
         };
         let refused = |errno| Error::new("setsockopt", "icmp", errno);

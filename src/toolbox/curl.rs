@@ -117,7 +117,8 @@ fn request(target: &str, given: &Given) -> Result<Request, Failure> {
     };
     let mut headers = Vec::new();
     for header in given.values("header") {
-        let (name, value) = header.split_once(':').ok_or_else(|| Failure::new(3, format_args!("bad header `{header}`: it has no colon")))?;
+        let (name, value) =
+            header.split_once(':').ok_or_else(|| Failure::new(3, format_args!("bad header `{header}`: it has no colon")))?;
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     let json = given.has("json");
@@ -143,7 +144,11 @@ fn request(target: &str, given: &Given) -> Result<Request, Failure> {
 fn data(option: &str, value: &str) -> Result<Vec<u8>, Failure> {
     let Some(path) = value.strip_prefix('@').filter(|_| option != "data-raw") else { return Ok(value.as_bytes().to_vec()) };
     let mut content = Vec::new();
-    let read = if path == "-" { std::io::stdin().read_to_end(&mut content) } else { File::open(path).and_then(|mut file| file.read_to_end(&mut content)) };
+    let read = if path == "-" {
+        std::io::stdin().read_to_end(&mut content)
+    } else {
+        File::open(path).and_then(|mut file| file.read_to_end(&mut content))
+    };
     read.map_err(|error| Failure::new(26, format_args!("Failed to open {path}: {}", reason(&error))))?;
     if option == "data" {
         content.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));

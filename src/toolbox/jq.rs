@@ -100,7 +100,8 @@ fn variables(args: &[String]) -> Result<(Vec<(String, Val)>, Vec<String>), Failu
                     rest.extend(args.next().cloned());
                 }
                 let texts = std::mem::take(&mut args);
-                positional = texts.map(|text| if arg == "--args" { Ok(text_value(text)) } else { json(text, text) }).collect::<Result<_, _>>()?;
+                positional =
+                    texts.map(|text| if arg == "--args" { Ok(text_value(text)) } else { json(text, text) }).collect::<Result<_, _>>()?;
                 break;
             }
             _ => rest.push(arg.clone()),
@@ -114,7 +115,8 @@ fn variables(args: &[String]) -> Result<(Vec<(String, Val)>, Vec<String>), Failu
 }
 
 fn variable(option: &str, name: &str, value: &str) -> Result<Val, Failure> {
-    let content = || std::fs::read(value).map_err(|error| Failure::new(2, format_args!("Bad JSON in --{name} {value}: {}", reason(&error))));
+    let content =
+        || std::fs::read(value).map_err(|error| Failure::new(2, format_args!("Bad JSON in --{name} {value}: {}", reason(&error))));
     match option {
         "--arg" => Ok(text_value(value)),
         "--argjson" => json(value, name),
@@ -137,7 +139,8 @@ fn text_value(text: &str) -> Val {
 /// The program's text: of `-f FILE`, or the first argument, which is then taken away from the files.
 fn program(given: &mut Given) -> Result<String, Failure> {
     if let Some(file) = given.value("from-file") {
-        return std::fs::read_to_string(file).map_err(|error| Failure::new(2, format_args!("error: Could not open {file}: {}", reason(&error))));
+        return std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(2, format_args!("error: Could not open {file}: {}", reason(&error))));
     }
     if given.rest.is_empty() {
         return if std::io::stdin().is_terminal() {
@@ -182,8 +185,12 @@ fn syntax(program: &str, error: &jaq_core::load::Error<&str>) -> String {
     };
     match error {
         jaq_core::load::Error::Io(missing) => missing.iter().map(|(path, why)| format!("could not load {path}: {why}")).collect(),
-        jaq_core::load::Error::Lex(errors) => errors.iter().map(|(wanted, part)| format!("expected {} {}", wanted.as_str(), place(part))).collect(),
-        jaq_core::load::Error::Parse(errors) => errors.iter().map(|(wanted, part)| format!("expected {} {}", wanted.as_str(), place(part))).collect(),
+        jaq_core::load::Error::Lex(errors) => {
+            errors.iter().map(|(wanted, part)| format!("expected {} {}", wanted.as_str(), place(part))).collect()
+        }
+        jaq_core::load::Error::Parse(errors) => {
+            errors.iter().map(|(wanted, part)| format!("expected {} {}", wanted.as_str(), place(part))).collect()
+        }
     }
 }
 

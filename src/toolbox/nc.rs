@@ -120,7 +120,9 @@ fn connect(given: &Given, out: &mut dyn Write) -> Result<u8, Failure> {
                     pump(&Stream::Tcp(stream), None, given, out)?;
                 }
             }
-            Err(error) if given.has("verbose") => eprintln!("nc: connect to {host} ({address}) port {port} (tcp) failed: {}", reason(&error)),
+            Err(error) if given.has("verbose") => {
+                eprintln!("nc: connect to {host} ({address}) port {port} (tcp) failed: {}", reason(&error))
+            }
             Err(_) => {}
         }
     }
@@ -199,7 +201,9 @@ impl Listener {
 
     fn name(&self) -> String {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".into(), |address| format!("{} {}", address.ip(), address.port())),
+            Listener::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| "?".into(), |address| format!("{} {}", address.ip(), address.port()))
+            }
             Listener::Unix(listener) => format!("{:?}", listener.local_addr().ok()),
         }
     }

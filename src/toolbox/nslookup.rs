@@ -54,7 +54,9 @@ fn query(args: &[String]) -> Result<Query, Failure> {
         match option.trim_start_matches('-').split_once('=') {
             Some(("type" | "query" | "querytype" | "q", kind)) => kinds = Some(vec![kind_of(kind)?]),
             Some(("port", text)) => port = text.parse().map_err(|_| Failure::new(1, format_args!("bad port: {text}")))?,
-            Some(("timeout", text)) => patience = Duration::from_secs(text.parse().map_err(|_| Failure::new(1, format_args!("bad timeout: {text}")))?),
+            Some(("timeout", text)) => {
+                patience = Duration::from_secs(text.parse().map_err(|_| Failure::new(1, format_args!("bad timeout: {text}")))?)
+            }
             _ => return Err(Failure::new(1, format_args!("unknown option: {option}"))),
         }
     }

@@ -66,11 +66,7 @@ pub fn parse(args: &[String], known: &[Known], stop_early: bool) -> Result<Given
     Ok(given)
 }
 
-fn long_option<'a>(
-    text: &str,
-    known: &[Known],
-    args: &mut impl Iterator<Item = &'a String>,
-) -> Result<(&'static str, String), Failure> {
+fn long_option<'a>(text: &str, known: &[Known], args: &mut impl Iterator<Item = &'a String>) -> Result<(&'static str, String), Failure> {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
     let unknown = || Failure::new(2, format_args!("unrecognized option '--{name}'"));
     let (_, long, takes_value) = known.iter().find(|(_, long, _)| *long == name).ok_or_else(unknown)?;

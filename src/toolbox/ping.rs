@@ -59,7 +59,8 @@ pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
         size: given.number("size")?.unwrap_or(56).min(65_000),
         quiet: given.has("quiet"),
     };
-    let echo = Echo::open(plan.to, given.number("ttl")?).map_err(|error| Failure::new(2, format_args!("{}: {}", error.call, error.errno.desc())))?;
+    let echo = Echo::open(plan.to, given.number("ttl")?)
+        .map_err(|error| Failure::new(2, format_args!("{}: {}", error.call, error.errno.desc())))?;
     writeln!(out, "PING {} ({}) {}({}) bytes of data.", plan.name, plan.to, plan.size, plan.size + 28)?;
     out.flush()?;
     let started = Instant::now();

@@ -158,7 +158,8 @@ fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
 /// # Errors
 /// What the server said, or its silence.
 pub fn ask(server: SocketAddr, name: &str, kind: TYPE, patience: Duration) -> Result<Vec<Record>, Unresolved> {
-    let id = std::process::id() as u16 ^ (std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() as u16));
+    let id = std::process::id() as u16
+        ^ (std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() as u16));
     let question = question(id, name, kind)?;
     let mut answer = (0..2).find_map(|_| over_udp(server, &question, id, patience)).ok_or(Unresolved::Silence)?;
     if Packet::parse(&answer).is_ok_and(|packet| packet.has_flags(PacketFlag::TRUNCATION)) {

@@ -59,7 +59,8 @@ fn once(given: &Given) -> Result<(String, bool), Failure> {
         command.arg("-c").arg(given.rest.join(" "));
         command
     };
-    let done = command.stdin(Stdio::null()).output().map_err(|error| Failure::new(4, format_args!("{}: {}", given.rest[0], reason(&error))))?;
+    let done =
+        command.stdin(Stdio::null()).output().map_err(|error| Failure::new(4, format_args!("{}: {}", given.rest[0], reason(&error))))?;
     let text = [done.stdout, done.stderr].concat();
     Ok((String::from_utf8_lossy(&text).into_owned(), done.status.success()))
 }

@@ -70,14 +70,17 @@ fn ping_counts_what_comes_back() {
         return skip("ping_counts_what_comes_back", "neither raw nor datagram ICMP sockets are allowed here (net.ipv4.ping_group_range)");
     }
     assert_eq!(output.code(), 0, "{output}");
-    assert!(output.stdout.starts_with("PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data.\n64 bytes from 127.0.0.1: icmp_seq=1 ttl=64 time="));
+    assert!(
+        output.stdout.starts_with("PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data.\n64 bytes from 127.0.0.1: icmp_seq=1 ttl=64 time=")
+    );
     assert!(output.stdout.contains("2 packets transmitted, 2 received, 0% packet loss"), "{output}");
     assert!(applet(&["ping", "-c", "1", "no.such.host.invalid"]).exits(2).stderr.contains("no.such.host.invalid: "));
 }
 
 /// A small web site: one page, a redirect to it, an error, an echo of the request, a chunked answer.
 fn site(request: &str) -> Vec<u8> {
-    let reply = |status: &str, header: &str, body: &str| format!("HTTP/1.1 {status}\r\n{header}Content-Length: {}\r\n\r\n{body}", body.len());
+    let reply =
+        |status: &str, header: &str, body: &str| format!("HTTP/1.1 {status}\r\n{header}Content-Length: {}\r\n\r\n{body}", body.len());
     let target = request.split_whitespace().nth(1).unwrap_or_default();
     let answer = match target {
         "/page" => reply("200 OK", "Content-Type: text/plain\r\n", "ahoy\n"),
@@ -99,7 +102,10 @@ fn curl_fetches_follows_and_fails_as_curl_does() {
         applet(&[&["curl"], &line.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat()).output()
     };
     let check = |output: Output, code: i32, text: &str| {
-        assert!(output.code() == code && (output.stdout.contains(text) || output.stderr.contains(text)), "wanted {code} and {text:?}: {output}");
+        assert!(
+            output.code() == code && (output.stdout.contains(text) || output.stderr.contains(text)),
+            "wanted {code} and {text:?}: {output}"
+        );
     };
     check(curl(&["URL/page"]), 0, "ahoy\n");
     check(curl(&["-s", "-w", "%{http_code} %{size_download}\\n", "-o", "/dev/null", "URL/page"]), 0, "200 5\n");

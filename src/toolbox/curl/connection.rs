@@ -124,15 +124,19 @@ pub fn exchange(request: &Request, given: &Given, deadline: Option<Instant>) -> 
 fn connect(request: &Request, given: &Given, deadline: Option<Instant>) -> Result<(Box<dyn Stream>, Option<SocketAddr>), Failure> {
     let Url { host, port, .. } = &request.url;
     let refused = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => Failure::new(28, format_args!("Connection to {host} port {port} timed out")),
+        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
+            Failure::new(28, format_args!("Connection to {host} port {port} timed out"))
+        }
         _ => Failure::new(7, format_args!("Failed to connect to {host} port {port}: {}", reason(error))),
     };
     if let Some(path) = given.value("unix-socket") {
-        let stream = UnixStream::connect(path).map_err(|error| Failure::new(7, format_args!("Failed to connect to {path}: {}", reason(&error))))?;
+        let stream =
+            UnixStream::connect(path).map_err(|error| Failure::new(7, format_args!("Failed to connect to {path}: {}", reason(&error))))?;
         return Ok((Box::new(stream), None));
     }
     let addresses = Resolver::system().addresses(host).map_err(|_| Failure::new(6, format_args!("Could not resolve host: {host}")))?;
-    let limit = given.number::<f64>("connect-timeout")?.and_then(|time| Duration::try_from_secs_f64(time).ok()).unwrap_or(Duration::from_secs(300));
+    let limit =
+        given.number::<f64>("connect-timeout")?.and_then(|time| Duration::try_from_secs_f64(time).ok()).unwrap_or(Duration::from_secs(300));
     let mut last = Failure::new(6, format_args!("Could not resolve host: {host}"));
     for address in addresses {
         let patience = left(deadline)?.unwrap_or(limit).min(limit);

@@ -36,7 +36,8 @@ impl Response {
         let (head, rest) = split_head(received)?;
         let mut lines = head.lines();
         let status = lines.next()?.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()?;
-        let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        let headers =
+            lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         let mut response = Response { status, head: head.clone(), headers: headers.collect(), ..Response::default() };
         if (100..200).contains(&status) && status != 101 {
             return Response::parse(rest, method);
@@ -72,7 +73,8 @@ impl Response {
 pub fn is_complete(received: &[u8], method: &str) -> bool {
     let Some((_, body)) = split_head(received) else { return false };
     let Some(head) = Response::parse(&received[..received.len() - body.len()], method) else {
-        return Response::parse(received, method).is_some_and(|response| response.framing(method) != Framing::UntilClose && response.cut.is_none());
+        return Response::parse(received, method)
+            .is_some_and(|response| response.framing(method) != Framing::UntilClose && response.cut.is_none());
     };
     match head.framing(method) {
         Framing::Nothing => true,
@@ -92,7 +94,9 @@ fn body(rest: &[u8], framing: &Framing) -> (Vec<u8>, Option<Failure>) {
         Framing::Nothing => (Vec::new(), None),
         Framing::UntilClose => (rest.to_vec(), None),
         Framing::Length(length) if rest.len() >= *length => (rest[..*length].to_vec(), None),
-        Framing::Length(length) => (rest.to_vec(), Some(Failure::new(18, format_args!("transfer closed with {} bytes remaining to read", length - rest.len())))),
+        Framing::Length(length) => {
+            (rest.to_vec(), Some(Failure::new(18, format_args!("transfer closed with {} bytes remaining to read", length - rest.len()))))
+        }
         Framing::Chunked => chunks(rest),
     }
 }
@@ -138,7 +142,8 @@ mod tests {
 
     #[test]
     fn no_cut_anywhere_panics_and_a_short_body_is_told() {
-        let whole = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc\r\n0\r\n\r\n";
+        let whole =
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc\r\n0\r\n\r\n";
         for cut in 0..whole.len() {
             let _ = Response::parse(&whole[..cut], "GET");
         }

@@ -112,7 +112,15 @@ mod tests {
         ] {
             assert_eq!(Url::parse(text), Ok(Url { host: host.into(), port, target: target.into() }), "{text}");
         }
-        for (text, code) in [("https://h/", 1), ("ftp://h", 1), ("http://", 3), ("http://h:x/", 3), ("http://h:99999/", 3), ("http://a b/", 3), ("http://[::1", 3)] {
+        for (text, code) in [
+            ("https://h/", 1),
+            ("ftp://h", 1),
+            ("http://", 3),
+            ("http://h:x/", 3),
+            ("http://h:99999/", 3),
+            ("http://a b/", 3),
+            ("http://[::1", 3),
+        ] {
             assert_eq!(Url::parse(text).unwrap_err().code, code, "{text}");
         }
     }

@@ -141,7 +141,8 @@ impl Wanted {
 
     fn long(&mut self, text: &str, args: &mut Rest<'_>) -> Result<(), Failure> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
-        let mut list = || value.clone().or_else(|| args.next().cloned()).ok_or_else(|| Failure::new(1, format_args!("error: --{name} needs a list")));
+        let mut list =
+            || value.clone().or_else(|| args.next().cloned()).ok_or_else(|| Failure::new(1, format_args!("error: --{name} needs a list")));
         match name {
             "forest" => self.tree = Tree::Drawn,
             "no-headers" | "no-headings" | "noheaders" | "noheading" => self.header = false,
@@ -292,11 +293,17 @@ fn words(list: &str) -> Vec<String> {
 
 fn numbers(list: &str) -> Result<Vec<i32>, Failure> {
     let parsed: Result<Vec<i32>, _> = words(list).iter().map(|word| word.parse()).collect();
-    parsed.ok().filter(|numbers| !numbers.is_empty()).ok_or_else(|| Failure::new(1, format_args!("error: process ID list syntax error: `{list}`")))
+    parsed
+        .ok()
+        .filter(|numbers| !numbers.is_empty())
+        .ok_or_else(|| Failure::new(1, format_args!("error: process ID list syntax error: `{list}`")))
 }
 
 fn users(list: &str) -> Result<Vec<u32>, Failure> {
-    words(list).iter().map(|name| user_number(name).ok_or_else(|| Failure::new(1, format_args!("error: user name does not exist: `{name}`")))).collect()
+    words(list)
+        .iter()
+        .map(|name| user_number(name).ok_or_else(|| Failure::new(1, format_args!("error: user name does not exist: `{name}`"))))
+        .collect()
 }
 
 fn unsupported(what: &str) -> Failure {

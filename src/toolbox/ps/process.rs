@@ -52,7 +52,8 @@ impl Machine {
     /// Looks at `/proc`.
     pub fn read() -> Machine {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let number = |text: &str, key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
+        let number =
+            |text: &str, key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
         let uptime = read("/proc/uptime");
         Machine {
             booted: number(&read("/proc/stat"), "btime").unwrap_or(0) as i64,
