@@ -22,7 +22,6 @@ pub mod icmp;
 pub mod idmap;
 pub mod interrupt;
 pub mod mount;
-pub mod netlink;
 pub mod ns;
 pub mod poll;
 pub mod process;

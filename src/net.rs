@@ -1,6 +1,6 @@
 //! Networking above the kernel's calls: names.
 //!
-//! What a link or a route is stands in [`crate::kernel::netlink`]. Here is what programs ask for by name: the DNS server that answers on
+//! Here is what programs ask for by name: the DNS server that answers on
 //! the simulated internet's 8.8.8.8 and 1.1.1.1.
 
 pub mod dns;
