@@ -14,10 +14,22 @@
 //! Invariants: nothing here prints; a broken course file is an error with file, line and key, never a panic; an error of the world is the verdict
 //! `error`, never a pass and never the learner's fault; what a learner typed is never lost.
 
+pub mod console;
 pub mod error;
+pub mod fact;
+pub mod fields;
+pub mod head;
+pub mod lab;
+pub mod lesson;
+pub mod library;
+pub mod lint;
+pub mod params;
 pub mod session;
+pub mod text;
 pub mod unit;
 pub mod view;
+pub mod yaml;
 
 pub use error::Error;
+pub use library::Course;
 pub use session::{Options, Session};

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+mod lab;
 mod toolbox;
 mod xray;
 
@@ -19,7 +20,13 @@ pub struct Tool {
 }
 
 /// All sub-commands, in the order of the help text.
-pub const TOOLS: &[Tool] = &[xray::ATTACH, toolbox::TOOLBOX];
+// One a line, so that rows added at the same time do not collide.
+#[rustfmt::skip]
+pub const TOOLS: &[Tool] = &[
+    lab::LAB,
+    toolbox::TOOLBOX,
+    xray::ATTACH,
+];
 
 /// Parses the command line and runs what it names. Without a sub-command: the prompt.
 pub fn main() -> ExitCode {

@@ -1,0 +1,315 @@
+//! All lessons, labs and solutions: from the binary, or from a folder with the same layout.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::console::{self, Console};
+use super::error::{Error, Problem};
+use super::fields::nearest;
+use super::params;
+use super::text::Params;
+use super::unit::Unit;
+use super::{lab, lesson};
+use crate::kernel;
+
+/// Path, whether it is executable, content; made by build.rs.
+const EMBEDDED: &[(&str, bool, &[u8])] = include!(concat!(env!("OUT_DIR"), "/course.rs"));
+
+/// A file of the course.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CourseFile {
+    pub content: Vec<u8>,
+    pub executable: bool,
+}
+
+/// Where a unit's own file lies, and what it is when its parameters are drawn for an example.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// `lessons/01-x/02-y.md` or `labs/p/s/lab.yaml`.
+    pub file: PathBuf,
+    /// The unit with example parameters: for titles, steps, needs.
+    pub example: Unit,
+}
+
+/// The course.
+#[derive(Debug, Clone)]
+pub struct Course {
+    files: BTreeMap<PathBuf, CourseFile>,
+    units: Vec<Entry>,
+}
+
+impl Course {
+    /// The course in the binary.
+    ///
+    /// # Errors
+    /// A file of it has mistakes.
+    pub fn embedded() -> Result<Course, Error> {
+        let files = EMBEDDED
+            .iter()
+            .map(|(path, executable, content)| (PathBuf::from(path), CourseFile { content: content.to_vec(), executable: *executable }));
+        Course::from_files(files.collect())
+    }
+
+    /// The course in a folder that holds `lessons/`, `labs/`, `solutions/`.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a file of it has mistakes.
+    pub fn load(folder: &Path) -> Result<Course, Error> {
+        let mut files = BTreeMap::new();
+        for part in ["lessons", "labs", "solutions"] {
+            if folder.join(part).is_dir() {
+                collect(folder, Path::new(part), &mut files)?;
+            }
+        }
+        if files.is_empty() {
+            return Err(Error::File { path: folder.to_owned(), why: "has neither `lessons/` nor `labs/`".to_owned() });
+        }
+        Course::from_files(files)
+    }
+
+    /// From a folder if one is given, else from the binary.
+    ///
+    /// # Errors
+    /// As [`Course::load`].
+    pub fn open(folder: Option<&Path>) -> Result<Course, Error> {
+        folder.map_or_else(Course::embedded, Course::load)
+    }
+
+    /// From files in memory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn from_files(files: BTreeMap<PathBuf, CourseFile>) -> Result<Course, Error> {
+        let mut course = Course { files, units: Vec::new() };
+        let mut problems = Vec::new();
+        let sources: Vec<PathBuf> = course.files.keys().filter(|path| is_unit(path)).cloned().collect();
+        for file in sources {
+            match course.read_example(&file) {
+                Ok(example) => course.units.push(Entry { file, example }),
+                Err(list) => problems.extend(list),
+            }
+        }
+        // Lessons first, in the order of their numbers; then labs.
+        course.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
+        problems.extend(course.relations());
+        if problems.is_empty() { Ok(course) } else { Err(Error::Course(problems)) }
+    }
+
+    /// All units, lessons first.
+    pub fn units(&self) -> &[Entry] {
+        &self.units
+    }
+
+    /// The entry of a unit, by its id or by the end of it.
+    ///
+    /// # Errors
+    /// There is none, or several end like this.
+    pub fn entry(&self, id: &str) -> Result<&Entry, Error> {
+        let exact = self.units.iter().find(|entry| entry.example.id == id);
+        let mut ends = self.units.iter().filter(|entry| entry.example.id.rsplit('/').next() == Some(id));
+        let found = exact.or_else(|| match (ends.next(), ends.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        });
+        found.ok_or_else(|| {
+            let names = self.units.iter().flat_map(|entry| [entry.example.id.as_str(), entry.example.id.rsplit('/').next().unwrap_or("")]);
+            Error::Unknown { what: "lesson or lab", name: id.to_owned(), nearest: nearest(id, names).map(str::to_owned) }
+        })
+    }
+
+    /// A unit with its parameters drawn from `seed`, and those parameters.
+    ///
+    /// # Errors
+    /// There is no such unit, or these parameters make it malformed.
+    pub fn unit(&self, id: &str, seed: &str) -> Result<(Unit, Params), Error> {
+        let entry = self.entry(id)?;
+        let params = params::draw(&entry.example.params, seed, &entry.example.id);
+        let unit = self.read_unit(&entry.file, &params).map_err(Error::Course)?;
+        Ok((unit, params))
+    }
+
+    /// A file of the course.
+    pub fn file(&self, path: &Path) -> Option<&CourseFile> {
+        self.files.get(path)
+    }
+
+    /// A file named in `place:` of a unit: below the unit's folder.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn placed(&self, entry: &Entry, name: &str) -> Result<&CourseFile, Error> {
+        let path = entry.file.parent().unwrap_or(Path::new("")).join(name);
+        self.file(&path).ok_or_else(|| Error::File { path, why: "is named in `place:` and is not there".to_owned() })
+    }
+
+    /// The transcripts of a lab: right ones (the first is `solve.console`) or wrong ones, by name.
+    ///
+    /// # Errors
+    /// One of them is malformed.
+    pub fn consoles(&self, id: &str, wrong: bool, params: &Params) -> Result<Vec<(String, Console)>, Error> {
+        let folder = if wrong { Path::new("solutions").join(id).join("wrong") } else { Path::new("solutions").join(id) };
+        let mut found = Vec::new();
+        for (path, file) in self.files.range(folder.clone()..) {
+            if !path.starts_with(&folder) {
+                break;
+            }
+            if path.parent() != Some(&folder) || path.extension().is_none_or(|extension| extension != "console") {
+                continue;
+            }
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = String::from_utf8_lossy(&file.content);
+            found.push((name, console::read(path, &text, params).map_err(Error::Course)?));
+        }
+        found.sort_by_key(|(name, _)| (name != "solve", name.clone()));
+        Ok(found)
+    }
+
+    /// A digest over what a unit is made of: its own files, and the solutions if it has any. Progress and submissions name it.
+    pub fn digest(&self, entry: &Entry) -> String {
+        let own = if entry.example.lab { entry.file.parent().unwrap_or(&entry.file) } else { entry.file.as_path() };
+        let mut hash = Sha256::new();
+        for (path, file) in self.files.iter().filter(|(path, _)| path.starts_with(own)) {
+            hash.update(path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
+            hash.update([0]);
+            hash.update((file.content.len() as u64).to_le_bytes());
+            hash.update(&file.content);
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn read_example(&self, file: &Path) -> Result<Unit, Vec<Problem>> {
+        // Read once with nothing filled in to learn the parameters, then with values: what an author sees is what a learner gets.
+        let declared = self.declared_params(file)?;
+        let unit = self.read_unit(file, &declared)?;
+        Ok(unit)
+    }
+
+    fn declared_params(&self, file: &Path) -> Result<Params, Vec<Problem>> {
+        let text = self.text(file)?;
+        let (yaml, first) = match text.strip_prefix("---\n") {
+            Some(rest) if file.extension().is_some_and(|extension| extension == "md") => (rest.split("\n---\n").next().unwrap_or(rest), 2),
+            _ => (text.as_str(), 1),
+        };
+        let node = super::yaml::parse(file, yaml, first).map_err(|problem| vec![problem])?;
+        let super::yaml::Value::Map(map) = &node.value else { return Ok(Params::new()) };
+        let field = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, node)| node);
+        let Some(params) = field("params") else { return Ok(Params::new()) };
+        let mut complaints = super::fields::Complaints::about(file);
+        let list = params::read(params, &mut complaints);
+        let id = field("id").and_then(super::yaml::Node::text).unwrap_or_default();
+        if complaints.list.is_empty() { Ok(params::draw(&list, "example", id)) } else { Err(complaints.list) }
+    }
+
+    fn read_unit(&self, file: &Path, params: &Params) -> Result<Unit, Vec<Problem>> {
+        let text = self.text(file)?;
+        if file.extension().is_some_and(|extension| extension == "md") {
+            return lesson::read(file, &text, params);
+        }
+        let task = self.files.get(&file.with_file_name("task.md")).map(|file| String::from_utf8_lossy(&file.content).into_owned());
+        lab::read(file, &text, task.as_deref().unwrap_or_default(), params)
+    }
+
+    fn text(&self, file: &Path) -> Result<String, Vec<Problem>> {
+        let content = self.files.get(file).map(|file| file.content.as_slice()).unwrap_or_default();
+        String::from_utf8(content.to_vec()).map_err(|error| {
+            let line = content[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            vec![Problem { file: file.to_owned(), line, key: String::new(), what: "is no UTF-8".to_owned(), hint: None }]
+        })
+    }
+
+    /// What only shows when all files are seen together: ids that stand twice, `needs` that lead nowhere, files that are not there.
+    fn relations(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let ids: Vec<&str> = self.units.iter().map(|entry| entry.example.id.as_str()).collect();
+        for (at, entry) in self.units.iter().enumerate() {
+            let mut add = |key: &str, what: String, hint: Option<String>| {
+                problems.push(Problem { file: entry.file.clone(), line: 0, key: key.to_owned(), what, hint });
+            };
+            if ids[..at].contains(&ids[at]) {
+                add("id", format!("`{}` names another unit too", ids[at]), None);
+            }
+            for need in entry.example.needs.iter().filter(|need| !ids.contains(&need.as_str())) {
+                add(
+                    "needs",
+                    format!("there is no unit `{need}`"),
+                    nearest(need, ids.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+                );
+            }
+            for (name, _) in &entry.example.place {
+                if self.placed(entry, name).is_err() {
+                    add("place", format!("the file `{name}` is not there"), Some("the path is below the unit's folder".to_owned()));
+                }
+            }
+            let folder = entry.file.parent().and_then(|folder| folder.strip_prefix("labs").ok());
+            if entry.example.lab && folder != Some(Path::new(&entry.example.id)) {
+                add(
+                    "id",
+                    format!("`{}` is not the folder of this lab", entry.example.id),
+                    Some("labs/PART/SLUG has the id PART/SLUG".to_owned()),
+                );
+            }
+        }
+        problems
+    }
+}
+
+/// Whether a path is the file of a unit.
+fn is_unit(path: &Path) -> bool {
+    let lesson = path.starts_with("lessons") && path.extension().is_some_and(|extension| extension == "md");
+    lesson && path.file_stem().is_some_and(|name| name != "README") || path.starts_with("labs") && path.ends_with("lab.yaml")
+}
+
+fn collect(root: &Path, below: &Path, files: &mut BTreeMap<PathBuf, CourseFile>) -> Result<(), Error> {
+    for name in kernel::fs::list(&root.join(below))? {
+        let path = below.join(&name);
+        let full = root.join(&path);
+        if name.starts_with('.') || name.ends_with('~') {
+            continue;
+        }
+        let data = std::fs::metadata(&full).map_err(|error| kernel::Error::from_io("stat", full.display(), &error))?;
+        if data.is_dir() {
+            collect(root, &path, files)?;
+        } else if data.is_file() {
+            use std::os::unix::fs::PermissionsExt as _;
+            let content = std::fs::read(&full).map_err(|error| kernel::Error::from_io("read", full.display(), &error))?;
+            files.insert(path, CourseFile { content, executable: data.permissions().mode() & 0o111 != 0 });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_course_in_the_binary_is_without_mistakes() {
+        let course = Course::embedded().unwrap_or_else(|error| panic!("{error}"));
+        assert!(course.units().len() < 1000);
+    }
+
+    #[test]
+    fn a_unit_is_found_by_its_end_and_a_slip_is_named() {
+        let lab = |id: &str| {
+            format!(
+                "id: {id}\ntitle: T\nneeds: [p/nne]\nsteps: [{{id: s, goal: g, facts: [{{id: f, kind: exists, of: file//x, fail: f}}]}}]\n"
+            )
+        };
+        let file = |text: String| CourseFile { content: text.into_bytes(), executable: false };
+        let mut files =
+            BTreeMap::from([("labs/p/one/lab.yaml".into(), file(lab("p/one"))), ("labs/p/two/lab.yaml".into(), file(lab("p/tow")))]);
+        let error = Course::from_files(files.clone()).unwrap_err().to_string();
+        assert!(error.contains("labs/p/two/lab.yaml: `id`: `p/tow` is not the folder"), "{error}");
+        assert!(error.contains("there is no unit `p/nne` (did you mean `p/one`?)"), "{error}");
+        for file in files.values_mut() {
+            file.content =
+                String::from_utf8(file.content.clone()).unwrap().replace("p/nne", "p/one").replace("p/tow", "p/two").into_bytes();
+        }
+        let course = Course::from_files(files).unwrap();
+        assert_eq!(course.entry("two").unwrap().example.id, "p/two");
+        assert_eq!(course.entry("oen").unwrap_err().hint().unwrap(), "did you mean `one`?");
+        assert_ne!(course.digest(course.entry("one").unwrap()), course.digest(course.entry("two").unwrap()));
+    }
+}
