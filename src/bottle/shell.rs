@@ -21,6 +21,7 @@
 pub mod console;
 pub mod echo;
 pub mod marks;
+mod place;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,9 +31,14 @@ use std::time::{Duration, Instant};
 use echo::Echo;
 use marks::{Mark, Piece, Scanner};
 
+use super::{Error, Host, Run, Running};
 use crate::kernel::{self, foreground, poll, pty};
 
 pub use crate::kernel::pty::Size;
+pub use place::{Entry, Place};
+
+/// Where the rc file lies on a host.
+const RC_FILE: &str = "/run/bottleship/bashrc";
 
 /// The longest line that goes through the terminal's line mode, in bytes. The kernel keeps 4095 and drops the rest without a word.
 const LONGEST_LINE: usize = 4000;
@@ -97,6 +103,7 @@ pub struct Shell {
     tail: Vec<u8>,
     /// Whether anything was typed since the last line was sent.
     typed: bool,
+    running: Option<Running>,
 }
 
 impl fmt::Debug for Shell {
@@ -105,7 +112,101 @@ impl fmt::Debug for Shell {
     }
 }
 
+/// What the shell has said while nobody waited for it, and the way to hear more of it from another thread.
+#[derive(Debug)]
+pub struct Background {
+    tty: OwnedFd,
+    scanner: Scanner,
+}
+
+impl Background {
+    /// Reads what is there, waiting at most `patience`: the bytes as they came, and those of them that are for the terminal. None when the shell
+    /// is gone.
+    ///
+    /// # Errors
+    /// poll(2) or read(2) failed.
+    pub fn read(&mut self) -> kernel::Result<Option<(Vec<u8>, Vec<u8>)>> {
+        if poll::readable(&[self.tty.as_fd()], Some(Duration::ZERO))?.is_empty() {
+            return Ok(Some((Vec::new(), Vec::new())));
+        }
+        let Some(bytes) = poll::read_some(self.tty.as_fd())? else { return Ok(None) };
+        let pieces = self.scanner.feed(&bytes).into_iter();
+        let shown = pieces.flat_map(|piece| if let Piece::Text(text) = piece { text } else { Vec::new() }).collect();
+        Ok(Some((bytes, shown)))
+    }
+
+    /// The files as the shell in the foreground sees them.
+    pub fn place(&self) -> Option<Place> {
+        Place::of(self.tty.as_fd())
+    }
+
+    /// Waits until the shell says something, or `other` becomes readable.
+    ///
+    /// # Errors
+    /// poll(2) failed.
+    pub fn wait(&self, other: BorrowedFd<'_>) -> kernel::Result<()> {
+        poll::readable(&[self.tty.as_fd(), other], None).map(drop)
+    }
+}
+
 impl Shell {
+    /// Starts bash on a host, as its root, and waits until it is at its prompt.
+    ///
+    /// # Errors
+    /// The host has no bash, or is gone; or bash ended instead of waiting.
+    pub fn start(host: &Host, size: Size) -> Result<(Shell, Ready), Error> {
+        let nonce = format!("{:08x}{:08x}", std::process::id(), kernel::xray::now() as u32);
+        host.write_file(RC_FILE, marks::rc_file(&nonce).as_bytes(), 0o644)?;
+        let run = Run {
+            argv: ["bash", "--noediting", "--rcfile", RC_FILE, "-i"].map(str::to_owned).into(),
+            tty: Some((size.columns, size.rows)),
+            ..Run::default()
+        };
+        let mut running = host.spawn(&run)?;
+        let gone = || Error::Gone { name: host.name().to_owned() };
+        let tty = running.tty.take().ok_or_else(gone)?;
+        let mut shell = Shell::over(tty, clone(&running.control).map_err(Error::at("watch bash"))?, &nonce);
+        shell.running = Some(running);
+        let mut said = Vec::new();
+        loop {
+            match shell.next(None).map_err(Error::at("start bash"))? {
+                Some(Event::Ready(ready)) => return Ok((shell, ready)),
+                Some(Event::Output(bytes)) => said.extend(bytes),
+                Some(Event::Gone) => {
+                    let why = format!("it ended at once: {}", String::from_utf8_lossy(&said).trim());
+                    return Err(Error::Refused { doing: format!("start bash on `{}`", host.name()), why, errno: None, hint: None });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The shell's process id in its host; unknown for one that was started elsewhere.
+    pub fn pid(&self) -> Option<i32> {
+        self.running.as_ref().map(|running| running.pid)
+    }
+
+    /// A second ear at the shell, for while it waits and background jobs may speak.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn background(&self) -> kernel::Result<Background> {
+        Ok(Background { tty: clone(&self.tty)?, scanner: self.scanner.clone() })
+    }
+
+    /// Takes in what a [`Background`] has read and shown.
+    ///
+    /// # Errors
+    /// As [`Shell::next`].
+    pub fn absorb(&mut self, bytes: &[u8]) -> kernel::Result<()> {
+        for piece in self.scanner.feed(bytes) {
+            if let Piece::Mark(_) = piece {
+                self.take(piece)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Drives a bash that was started with the rc file [`marks::rc_file`] of the same nonce, without line editing. `tty` is the master of its
     /// terminal; `ended` becomes readable when it has ended (a pidfd).
     pub fn over(tty: OwnedFd, ended: OwnedFd, nonce: &str) -> Self {
@@ -120,6 +221,7 @@ impl Shell {
             settling: None,
             tail: Vec::new(),
             typed: false,
+            running: None,
         }
     }
 
@@ -205,6 +307,11 @@ impl Shell {
         [self.tty.as_fd(), self.ended.as_fd()]
     }
 
+    /// How long to wait at most before asking for the next event again, while the shell is being looked at.
+    pub fn pause(&self) -> Option<Duration> {
+        self.settling.as_ref().map(|_| LOOK)
+    }
+
     /// Whether the program in the foreground waits for a key and makes no marks: a typist may go on.
     pub fn reads_keys(&self) -> bool {
         !self.echo.pending() && foreground::reads_terminal(self.tty.as_fd())
@@ -226,7 +333,7 @@ impl Shell {
                 return Ok(Some(event));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let pause = self.settling.as_ref().map(|_| left.unwrap_or(LOOK).min(LOOK)).or(left);
+            let pause = self.pause().map(|pause| left.unwrap_or(pause).min(pause)).or(left);
             let readable = poll::readable(&self.descriptors(), pause)?;
             match readable.first() {
                 Some(0) => self.read()?,
@@ -357,6 +464,10 @@ impl Shell {
     fn write(&self, bytes: &[u8]) -> kernel::Result<()> {
         poll::write_all(self.tty.as_fd(), bytes)
     }
+}
+
+fn clone(descriptor: &OwnedFd) -> kernel::Result<OwnedFd> {
+    descriptor.try_clone().map_err(|error| kernel::Error::from_io("dup", "descriptor", &error))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
@@ -159,6 +161,46 @@ impl<F: AsFd> Drop for Changed<F> {
     fn drop(&mut self) {
         // A terminal that has gone away needs no mode.
         let _ = termios::tcsetattr(self.terminal.as_fd(), SetArg::TCSANOW, &self.before);
+    }
+}
+
+/// Tells of changes of the size of our own terminal (SIGWINCH) through a descriptor, while it lives.
+#[derive(Debug)]
+pub struct Resizes(SignalFd);
+
+impl Resizes {
+    /// Begins to listen. The calling thread alone must be the one that gets the signal, or all others must have it blocked.
+    ///
+    /// # Errors
+    /// signalfd(2) refused.
+    pub fn listen() -> Result<Self> {
+        let set = Self::set();
+        set.thread_block().map_err(|errno| Error::new("sigprocmask", "SIGWINCH", errno))?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        SignalFd::with_flags(&set, flags).map(Resizes).map_err(|errno| Error::new("signalfd", "SIGWINCH", errno))
+    }
+
+    /// Forgets the changes so far.
+    pub fn seen(&self) {
+        while let Ok(Some(_)) = self.0.read_signal() {}
+    }
+
+    fn set() -> SigSet {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGWINCH);
+        set
+    }
+}
+
+impl AsFd for Resizes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Resizes {
+    fn drop(&mut self) {
+        let _ = Self::set().thread_unblock();
     }
 }
 

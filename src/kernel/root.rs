@@ -126,6 +126,27 @@ impl Root {
         self.handle(inner)
     }
 
+    /// The names in the folder `inner`: each with whether it leads to a folder, and whether to a file that somebody may execute. Links are
+    /// followed inside the root. At most 10,000, so that a hostile folder cannot keep us here.
+    ///
+    /// # Errors
+    /// Those of openat2(2); ENOTDIR when it is no folder.
+    pub fn entries(&self, inner: &Path) -> Result<Vec<(String, bool, bool)>> {
+        let fd = self.open_at(inner, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let folder = rustix::fs::Dir::new(fd).map_err(|error| Error::new("getdents", self.shown(inner), from_rustix(error)))?;
+        let names = folder.take(10_000).filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
+        let names = names.filter(|name| name != "." && name != "..");
+        Ok(names
+            .map(|name| self.kind_of(inner.join(&name)).map_or((name.clone(), false, false), |(folder, program)| (name, folder, program)))
+            .collect())
+    }
+
+    fn kind_of(&self, inner: PathBuf) -> Option<(bool, bool)> {
+        let stat = rustix::fs::fstat(self.handle(&inner).ok()?).ok()?;
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        Some((kind.is_dir(), kind.is_file() && stat.st_mode & 0o111 != 0))
+    }
+
     /// The path this root was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,1 +1,184 @@
-//! console
+//! While a command runs: the person's terminal and the shell's are one.
+//!
+//! Keys go through as they are, so that Ctrl-C, Ctrl-Z and full-screen programs find what they expect: it is the shell's own terminal that
+//! turns Ctrl-C into a signal. A change of the window's size goes through too. One key is ours: Ctrl-] calls the prompt for one course
+//! command while the program goes on (twice, it goes to the program).
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use super::{Event, Ready, Shell};
+use crate::kernel::{self, poll, pty};
+
+/// Ctrl-].
+pub const CALL: u8 = 0x1d;
+/// The first pause before a look at whether the program waits for keys; it doubles until [`SELDOM`].
+const OFTEN: Duration = Duration::from_millis(5);
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// The terminal of a person, given to the programs in the shell while this lives.
+#[derive(Debug)]
+pub struct Person {
+    _raw: pty::Changed<std::io::Stdin>,
+    resizes: pty::Resizes,
+}
+
+impl Person {
+    /// Takes our standard input, a terminal, for raw keys.
+    ///
+    /// # Errors
+    /// It is no terminal.
+    pub fn take() -> kernel::Result<Self> {
+        Ok(Person { resizes: pty::Resizes::listen()?, _raw: pty::raw(std::io::stdin())? })
+    }
+}
+
+/// The size of our own terminal, if there is one.
+pub fn size() -> Option<pty::Size> {
+    pty::size(std::io::stdout().as_fd()).or_else(|| pty::size(std::io::stdin().as_fd()))
+}
+
+/// Something else to read from while a command runs: the tracer's pipe.
+pub trait Side {
+    /// What to poll on; none once it has ended.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+    /// It can be read.
+    fn read(&mut self);
+}
+
+/// Why following ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The shell waits for a command.
+    Ready(Ready),
+    /// It waits for the rest of a command.
+    More,
+    /// The first shell has ended.
+    Gone,
+    /// The person wants the course (Ctrl-]); the program runs on.
+    Called,
+    /// The program in the foreground waits for keys.
+    Reads,
+}
+
+/// Follows a shell from one wait to the next.
+pub struct Follow<'a> {
+    /// The shell.
+    pub shell: &'a mut Shell,
+    /// Who types; nobody in a script.
+    pub person: Option<&'a Person>,
+    /// What else is to be read.
+    pub side: Option<&'a mut dyn Side>,
+    /// Whether to stop, once, when the program in the foreground waits for keys.
+    pub watch: bool,
+}
+
+impl Follow<'_> {
+    /// Shows what comes with `show` until there is a reason to stop.
+    ///
+    /// # Errors
+    /// The terminal of the shell failed.
+    pub fn run(mut self, show: &mut dyn FnMut(&[u8])) -> kernel::Result<Stop> {
+        let mut pause = OFTEN;
+        loop {
+            if let Some(stop) = self.events(show, &mut pause)? {
+                return Ok(stop);
+            }
+            let patience = self.shell.pause().or(self.watch.then_some(pause));
+            match self.wait(patience)? {
+                Woken::Keys => {
+                    if let Some(stop) = self.keys()? {
+                        return Ok(stop);
+                    }
+                    pause = OFTEN;
+                }
+                Woken::Nothing if self.watch && self.shell.pause().is_none() => {
+                    if self.shell.reads_keys() {
+                        return Ok(Stop::Reads);
+                    }
+                    pause = (pause * 2).min(SELDOM);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn events(&mut self, show: &mut dyn FnMut(&[u8]), pause: &mut Duration) -> kernel::Result<Option<Stop>> {
+        while let Some(event) = self.shell.try_next()? {
+            *pause = OFTEN;
+            let stop = match event {
+                Event::Output(bytes) => {
+                    show(&bytes);
+                    continue;
+                }
+                Event::Started => continue,
+                Event::Ready(ready) => Stop::Ready(ready),
+                Event::More => Stop::More,
+                Event::Gone => Stop::Gone,
+            };
+            // What the tracer said about the line was written before the shell could go on.
+            self.drain()?;
+            return Ok(Some(stop));
+        }
+        Ok(None)
+    }
+
+    fn drain(&mut self) -> kernel::Result<()> {
+        let Some(side) = self.side.as_deref_mut() else { return Ok(()) };
+        while let Some(descriptor) = side.descriptor() {
+            if poll::readable(&[descriptor], Some(Duration::ZERO))?.is_empty() {
+                break;
+            }
+            side.read();
+        }
+        Ok(())
+    }
+
+    /// Waits for the shell, a key, a new size, or the side.
+    fn wait(&mut self, patience: Option<Duration>) -> kernel::Result<Woken> {
+        let stdin = std::io::stdin();
+        let [tty, ended] = self.shell.descriptors();
+        let mut descriptors = vec![tty, ended];
+        let person_at = descriptors.len();
+        if let Some(person) = self.person {
+            descriptors.extend([stdin.as_fd(), person.resizes.as_fd()]);
+        }
+        let side_at = descriptors.len();
+        descriptors.extend(self.side.as_deref().and_then(Side::descriptor));
+        let readable = poll::readable(&descriptors, patience)?;
+        if readable.contains(&side_at)
+            && let Some(side) = self.side.as_deref_mut()
+        {
+            side.read();
+        }
+        if let Some(person) = self.person {
+            if readable.contains(&(person_at + 1)) {
+                person.resizes.seen();
+                if let Some(size) = size() {
+                    self.shell.resize(size)?;
+                }
+            }
+            if readable.contains(&person_at) {
+                return Ok(Woken::Keys);
+            }
+        }
+        Ok(if readable.is_empty() { Woken::Nothing } else { Woken::Other })
+    }
+
+    fn keys(&mut self) -> kernel::Result<Option<Stop>> {
+        // A terminal that has gone away will end us by SIGHUP; until then there are no more keys.
+        let Some(keys) = poll::read_some(std::io::stdin().as_fd())? else { return Ok(Some(Stop::Gone)) };
+        match keys.as_slice() {
+            [CALL] => Ok(Some(Stop::Called)),
+            [CALL, CALL] => self.shell.keys(&[CALL]).map(|()| None),
+            keys => self.shell.keys(keys).map(|()| None),
+        }
+    }
+}
+
+/// What a wait brought.
+enum Woken {
+    Keys,
+    Other,
+    Nothing,
+}

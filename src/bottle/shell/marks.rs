@@ -53,7 +53,7 @@ pub enum Piece {
 }
 
 /// Takes marks out of a stream of bytes that comes in pieces of any size.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scanner {
     /// `ESC ] 7791 ; nonce ;`
     head: Vec<u8>,
