@@ -116,6 +116,11 @@ impl Bottle {
         self.hosts.iter().find(|host| host.name == name).ok_or_else(|| Error::NoHost { name: name.to_owned() })
     }
 
+    /// All of its hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter()
+    }
+
     /// Starts one more host on the switch.
     ///
     /// # Errors

@@ -42,12 +42,17 @@ const RC_FILE: &str = "/run/bottleship/bashrc";
 
 /// The longest line that goes through the terminal's line mode, in bytes. The kernel keeps 4095 and drops the rest without a word.
 const LONGEST_LINE: usize = 4000;
+/// The number of the signal that no program can refuse, on every architecture.
+const SIGKILL: i32 = 9;
 /// How long a shell may take to read a line that it was given in pieces. It is blocked in read(2) then; this is for one that was stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at a shell that may or may not wait.
 const LOOK: Duration = Duration::from_millis(1);
 /// After this a shell that we may not look at counts as waiting.
 const SETTLED: Duration = Duration::from_millis(100);
+
+/// The result of talking to a shell: it fails when its terminal does.
+pub type Talk<T> = kernel::Result<T>;
 
 /// bash waits for a command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,6 +150,8 @@ impl Background {
     /// # Errors
     /// poll(2) failed.
     pub fn wait(&self, other: BorrowedFd<'_>) -> kernel::Result<()> {
+        // Changes of the window's size are for the thread that edits.
+        pty::leave_resizes_to_others();
         poll::readable(&[self.tty.as_fd(), other], None).map(drop)
     }
 }
@@ -292,6 +299,13 @@ impl Shell {
                 _ => self.tail.push(*key),
             }
         }
+    }
+
+    /// Ends the program in the foreground (the leader of its group), whatever it thinks of it. For a script that has nothing more to type.
+    pub fn kill_foreground(&self) {
+        let Some(group) = pty::foreground(self.tty.as_fd()) else { return };
+        // Gone already is as good.
+        let _ = kernel::process::open(group).and_then(|process| kernel::process::signal(process.as_fd(), SIGKILL));
     }
 
     /// The size of the person's terminal is now the shell's.

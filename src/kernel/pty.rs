@@ -164,6 +164,20 @@ impl<F: AsFd> Drop for Changed<F> {
     }
 }
 
+/// Keeps SIGWINCH away from the calling thread.
+pub fn leave_resizes_to_others() {
+    // Refused only for a bad argument.
+    let _ = Resizes::set().thread_block();
+}
+
+/// Takes the suspend character (Ctrl-Z) from our own terminal while it lives: at the prompt there is nothing to suspend.
+///
+/// # Errors
+/// ENOTTY when it is no terminal.
+pub fn without_suspend<F: AsFd>(terminal: F) -> Result<Changed<F>> {
+    changed(terminal, |mode| mode.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0)
+}
+
 /// Tells of changes of the size of our own terminal (SIGWINCH) through a descriptor, while it lives.
 #[derive(Debug)]
 pub struct Resizes(SignalFd);

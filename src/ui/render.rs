@@ -41,6 +41,7 @@ fn block_lines(block: &Block, style: &Style) -> Vec<String> {
         Block::Paragraph(text) => wrap::lines(text, style.columns).iter().map(|line| paint(line, style)).collect(),
         Block::Line(text) => report_line(text, style),
         Block::Code(code) => code.lines().map(|line| format!("    {}", paint_one(Face::Code, line, style))).collect(),
+        Block::Verbatim(text) => text.lines().map(str::to_owned).collect(),
         Block::List(first, items) => list(*first, items, style),
         Block::Quote(doc) => {
             let bar = if style.rich { "│ " } else { "| " };

@@ -80,8 +80,14 @@ fn records(table: &Table, style: &Style) -> Vec<String> {
         if index > 0 {
             out.push(String::new());
         }
+        let mut mark = Text::default();
         for (head, cell) in table.heads.iter().zip(cells).filter(|(_, cell)| !cell.0.is_empty()) {
-            let label = if head.is_empty() { Text::default() } else { Text::of(Face::Strong, format!("{head}: ")) };
+            if head.is_empty() {
+                // A mark in a column of its own stands before the first line of the record.
+                mark = cell.clone().and(Face::Plain, " ");
+                continue;
+            }
+            let label = std::mem::take(&mut mark).and(Face::Strong, format!("{head}: "));
             let text = Text(label.0.into_iter().chain(cell.0.iter().cloned()).collect());
             let wrapped = wrap::lines(&text, style.columns - 2).into_iter().enumerate();
             out.extend(wrapped.map(|(row, line)| format!("{}{}", if row == 0 { "" } else { "  " }, paint(&line, style))));

@@ -110,6 +110,8 @@ pub enum Block {
     Line(Text),
     /// Lines to be typed or read as they are; never wrapped, so that they can be copied.
     Code(String),
+    /// Lines that a program prints, as they are.
+    Verbatim(String),
     /// A list; numbered from the number, or with bullets.
     List(Option<u64>, Vec<Doc>),
     /// Words of someone else, or an aside.

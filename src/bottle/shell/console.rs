@@ -33,6 +33,19 @@ impl Person {
     }
 }
 
+/// Our terminal while the prompt is open: Ctrl-Z has nothing to suspend there.
+#[derive(Debug)]
+pub struct AtPrompt {
+    _mode: Option<pty::Changed<std::io::Stdin>>,
+}
+
+impl AtPrompt {
+    /// Sets the terminal for the prompt. What is no terminal stays as it is.
+    pub fn begin() -> Self {
+        AtPrompt { _mode: pty::without_suspend(std::io::stdin()).ok() }
+    }
+}
+
 /// The size of our own terminal, if there is one.
 pub fn size() -> Option<pty::Size> {
     pty::size(std::io::stdout().as_fd()).or_else(|| pty::size(std::io::stdin().as_fd()))
@@ -71,6 +84,8 @@ pub struct Follow<'a> {
     pub side: Option<&'a mut dyn Side>,
     /// Whether to stop, once, when the program in the foreground waits for keys.
     pub watch: bool,
+    /// Whether to watch again after each key.
+    pub again: bool,
 }
 
 impl Follow<'_> {
@@ -91,6 +106,7 @@ impl Follow<'_> {
                         return Ok(stop);
                     }
                     pause = OFTEN;
+                    self.watch |= self.again;
                 }
                 Woken::Nothing if self.watch && self.shell.pause().is_none() => {
                     if self.shell.reads_keys() {

@@ -1,0 +1,291 @@
+//! From the course's view models to blocks of text. No sentence of a check is made here: those are attributes of the facts.
+
+use crate::course::view::{
+    AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, QuestionView, ReportView, StepState,
+    StepView, UnitLine, Verdict, WhyLine,
+};
+use crate::ui::{Block, Doc, Face, Table, Text, markdown};
+
+/// A step: where one is, what to read, what to type, how to go on.
+pub fn step(view: &StepView) -> Doc {
+    let mut doc = Doc::new();
+    if let Some(intro) = &view.intro {
+        doc = doc.heading(1, view.unit_title.clone()).then(markdown::parse(intro));
+    }
+    let place = format!("{} {}, step {} of {}", if view.lab { "Lab" } else { "Lesson" }, view.unit, view.number, view.of);
+    let place = Text::of(Face::Dim, place).and(Face::Dim, state_note(view));
+    doc = doc.line(place).heading(2, markdown::inline(&view.title));
+    for (need, reason) in &view.missing {
+        doc = doc.line(Text::of(Face::Caution, "not here:").and(Face::Plain, format!(" this needs {need}; {reason}")));
+    }
+    for block in &view.blocks {
+        doc = block_of(doc, block);
+    }
+    doc.line(Text::of(Face::Dim, forward(view)))
+}
+
+fn state_note(view: &StepView) -> String {
+    let state = match view.state {
+        StepState::Open => "",
+        state => state_word(state),
+    };
+    let playing = if view.playing { "in the copy made by :play" } else { "" };
+    [state, playing].into_iter().filter(|note| !note.is_empty()).map(|note| format!(", {note}")).collect()
+}
+
+/// How to go on, in one line.
+fn forward(view: &StepView) -> String {
+    let mut ways = Vec::new();
+    if view.suggestion().is_some() {
+        ways.push("right arrow takes the suggested command");
+    }
+    if view.checked && view.state != StepState::Done {
+        ways.push(":check looks whether it is done");
+    }
+    if view.hints > view.hints_shown && view.state == StepState::Open {
+        ways.push(":hint helps");
+    }
+    ways.push(":next goes on");
+    let mut line = ways.join("; ");
+    if let Some(first) = line.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!("{line}.")
+}
+
+fn block_of(doc: Doc, block: &BlockView) -> Doc {
+    match block {
+        BlockView::Prose(text) => doc.then(markdown::parse(text)),
+        BlockView::Run { commands, not_here: None } => doc.with(Block::Code(commands.iter().map(command).collect::<Vec<_>>().join("\n"))),
+        BlockView::Run { commands, not_here: Some(why) } => doc
+            .line(Text::of(Face::Caution, "not here:").and(Face::Plain, format!(" {why}")))
+            .with(Block::Code(commands.iter().map(command).collect::<Vec<_>>().join("\n"))),
+        BlockView::Output { text } => doc.with(Block::Quote(Doc::new().with(Block::Verbatim(text.clone())))),
+        BlockView::Predict(question) => doc.then(ask(question, "predict")),
+        BlockView::Quiz(question) => doc.then(ask(question, "quiz")),
+    }
+}
+
+fn command(command: &CommandView) -> String {
+    let host = if command.host.is_empty() || command.host == "bench" { String::new() } else { format!("@{} ", command.host) };
+    let mut lines = command.line.lines();
+    let first = format!("{}$ {host}{}", if command.nested { "  " } else { "" }, lines.next().unwrap_or_default());
+    lines.fold(first, |text, line| format!("{text}\n> {line}"))
+}
+
+fn ask(question: &QuestionView, verb: &str) -> Doc {
+    let choices = question.choices.iter().map(|choice| Doc::new().paragraph(markdown::inline(choice))).collect();
+    let given: Vec<String> = question.given.iter().map(usize::to_string).collect();
+    let state = match question.right {
+        Some(right) => format!("You answered {}: {}.", given.join(", "), if right { "right" } else { "not right" }),
+        None if !given.is_empty() => format!("You answered {}. What is right shows when you have run the commands.", given.join(", ")),
+        None => format!("Answer with `:{verb} NUMBER`."),
+    };
+    Doc::new().paragraph(markdown::inline(&question.ask)).with(Block::List(Some(1), choices)).paragraph(markdown::inline(&state))
+}
+
+/// The answer to a question, and why.
+pub fn answer(view: &AnswerView) -> Doc {
+    let (face, word) = match view.question.right {
+        Some(true) => (Face::Good, "right"),
+        Some(false) => (Face::Caution, "not right"),
+        None => return Doc::new().line("Noted. Now run the commands and see."),
+    };
+    let mut text = Text::of(face, word);
+    if !view.right.is_empty() && view.question.right == Some(false) {
+        let shown = view.right.iter().map(|number| match view.question.choices.get(number.wrapping_sub(1)) {
+            Some(choice) => format!("{number} ({choice})"),
+            None => number.to_string(),
+        });
+        text = text.and(Face::Plain, format!(": it is {}", shown.collect::<Vec<_>>().join(", ")));
+    }
+    let doc = Doc::new().line(text);
+    view.why.as_ref().map_or(doc.clone(), |why| doc.then(markdown::parse(why)))
+}
+
+fn verdict_face(verdict: Verdict) -> Face {
+    match verdict {
+        Verdict::Pass => Face::Good,
+        Verdict::NotYet | Verdict::Vacuous => Face::Caution,
+        Verdict::Fail | Verdict::Error => Face::Bad,
+    }
+}
+
+/// A check: the verdict of the step, every fact with what was seen, a recognised mistake, the debrief.
+pub fn check(view: &CheckView) -> Doc {
+    let mut head = Text::of(Face::Strong, format!("{}: ", view.step)).and(verdict_face(view.verdict), view.verdict.word());
+    if view.of > 0 {
+        head = head.and(Face::Plain, format!(", {} of {} points", view.points, view.of));
+    }
+    let mut doc = Doc::new().line(head);
+    for fact in &view.facts {
+        doc = doc.line(fact_line(fact));
+    }
+    if let Some(mistake) = &view.mistake {
+        doc = doc.then(markdown::parse(&mistake.say));
+        if let Some(hint) = mistake.hint {
+            doc = doc.line(Text::of(Face::Dim, format!("Hint {hint} helps here: `:hint`.")));
+        }
+    }
+    if let Some(debrief) = &view.debrief {
+        doc = doc.then(markdown::parse(debrief));
+    }
+    if let Some(next) = &view.next {
+        doc = doc.paragraph(Text::of(Face::Strong, "Next: ").and(Face::Plain, markdown::inline(next).words()));
+    }
+    if view.unit_done {
+        doc =
+            doc.paragraph(Text::of(Face::Good, "Done.").and(Face::Plain, " `:next` goes on to the next lesson or lab, `:list` shows all."));
+    }
+    doc
+}
+
+fn fact_line(fact: &FactView) -> Text {
+    if let Some(why) = &fact.not_here {
+        return Text::of(Face::Caution, "  not here").and(Face::Plain, format!(": {} ({why})", fact.say));
+    }
+    let mut text = Text::of(verdict_face(fact.verdict), format!("  {}", fact.verdict.word())).and(Face::Plain, format!(": {}", fact.say));
+    if let Some(held) = fact.held {
+        text = text.and(Face::Dim, format!(" (held for {:.1} s)", held.as_secs_f64()));
+    }
+    if !fact.events.is_empty() {
+        let events: Vec<String> = fact.events.iter().map(u64::to_string).collect();
+        let word = if events.len() == 1 { "event" } else { "events" };
+        text = text.and(Face::Dim, format!(" ({word} {})", events.join(", ")));
+    }
+    text
+}
+
+/// A hint.
+pub fn hint(view: &HintView) -> Doc {
+    let head = Doc::new().line(Text::of(Face::Dim, format!("Hint {} of {}", view.level, view.of)));
+    head.then(markdown::parse(&view.text))
+}
+
+/// `:list`.
+pub fn list(units: &[UnitLine]) -> Doc {
+    let mut table = Table { heads: ["", "id", "steps", "title"].map(str::to_owned).into(), rows: Vec::new() };
+    for unit in units {
+        let mark = if unit.current { ">" } else { "" };
+        let done = unit.done >= unit.of && unit.of > 0;
+        let progress = if done {
+            Text::of(Face::Good, format!("{}/{} done", unit.done, unit.of))
+        } else {
+            format!("{}/{}", unit.done, unit.of).into()
+        };
+        let title = markdown::inline(&unit.title).and(Face::Dim, format!(" ({})", unit_note(unit)));
+        let title = unit
+            .missing
+            .iter()
+            .fold(title, |title, (_, reason)| title.and(Face::Caution, " not here:").and(Face::Plain, format!(" {reason}")));
+        table.rows.push(vec![mark.into(), Text::of(Face::Strong, unit.id.clone()), progress, title]);
+    }
+    Doc::new().with(Block::Table(table)).paragraph(markdown::inline("`:goto ID` goes there. `>` is where you are."))
+}
+
+fn unit_note(unit: &UnitLine) -> String {
+    let mut notes = Vec::new();
+    notes.extend(unit.lab.then(|| "lab".to_owned()));
+    notes.push(format!("{} min", unit.minutes));
+    notes.extend((!unit.needs.is_empty()).then(|| format!("after {}", unit.needs.join(", "))));
+    notes.join(", ")
+}
+
+fn state_word(state: StepState) -> &'static str {
+    match state {
+        StepState::Open => "open",
+        StepState::Done => "done",
+        StepState::Skipped => "skipped",
+        StepState::Revealed => "revealed",
+        StepState::NotHere => "not here",
+    }
+}
+
+/// `:map`.
+pub fn map(steps: &[MapLine]) -> Doc {
+    let mut table = Table { heads: ["", "step", "state", "title"].map(str::to_owned).into(), rows: Vec::new() };
+    for step in steps {
+        let face = if step.state == StepState::Done { Face::Good } else { Face::Plain };
+        let mark = if step.current { ">" } else { "" };
+        table.rows.push(vec![
+            mark.into(),
+            Text::of(Face::Strong, step.id.clone()),
+            Text::of(face, state_word(step.state)),
+            markdown::inline(&step.title),
+        ]);
+    }
+    Doc::new().with(Block::Table(table)).paragraph(markdown::inline("`:goto STEP` goes there. `>` is where you are."))
+}
+
+/// `:diff`.
+pub fn diff(lines: &[DiffLine]) -> Doc {
+    if lines.is_empty() {
+        return Doc::new().line("Nothing differs from the world as the step began.");
+    }
+    lines.iter().fold(Doc::new(), |doc, line| {
+        let face = match line.sign {
+            '+' => Face::Good,
+            '-' => Face::Bad,
+            _ => Face::Caution,
+        };
+        let detail = if line.detail.is_empty() { String::new() } else { format!("  {}", line.detail) };
+        doc.line(Text::of(face, line.sign.to_string()).and(Face::Plain, format!(" {}{detail}", line.what)))
+    })
+}
+
+/// `:why`: each line was caused by the next.
+pub fn why(lines: &[WhyLine]) -> Doc {
+    if lines.is_empty() {
+        return Doc::new().line("Nothing in the journal fits.");
+    }
+    lines.iter().enumerate().fold(Doc::new(), |doc, (index, line)| {
+        let arrow = if index == 0 { "" } else { "  <- " };
+        let said = [&line.actor, &line.kind, &line.subject].map(String::as_str).into_iter().filter(|word| !word.is_empty());
+        doc.line(
+            Text::plain(arrow).and(Face::Strong, line.seq.to_string()).and(Face::Plain, format!(" {}", said.collect::<Vec<_>>().join(" "))),
+        )
+    })
+}
+
+/// The line after a command that changed the world; none when it did not.
+pub fn effect(effect: &Effect) -> Option<Doc> {
+    let parts: Vec<String> =
+        effect.changes.iter().filter(|(_, by)| *by != 0).map(|(what, by)| format!("{by:+} {}", plural(what, *by))).collect();
+    (!parts.is_empty()).then(|| Doc::new().line(Text::of(Face::Dim, parts.join(" "))))
+}
+
+fn plural(what: &str, by: i64) -> String {
+    match what {
+        _ if by.abs() == 1 => what.to_owned(),
+        _ if what.ends_with("ss") => format!("{what}es"),
+        _ => format!("{what}s"),
+    }
+}
+
+/// `:report`: where one stands.
+pub fn report(view: &ReportView) -> Doc {
+    let heads = ["unit", "steps", "points", "hints", "quiz", "note"].map(str::to_owned).into();
+    let rows = view.units.iter().map(|unit| {
+        let notes = [("skipped", unit.skipped), ("revealed", unit.revealed), ("not here", unit.not_here)];
+        let notes: Vec<String> = notes.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+        let steps = format!("{}/{}", unit.done, unit.of);
+        let points = format!("{}/{}", unit.points, unit.points_of);
+        let quiz = if unit.quiz_of == 0 { String::new() } else { format!("{}/{}", unit.quiz_right, unit.quiz_of) };
+        vec![
+            Text::of(Face::Strong, unit.id.clone()),
+            steps.into(),
+            points.into(),
+            unit.hints.to_string().into(),
+            quiz.into(),
+            notes.join(", ").into(),
+        ]
+    });
+    let mut doc =
+        Doc::new().with(Block::Table(Table { heads, rows: rows.collect() })).paragraph(format!("{} of {} points.", view.points, view.of));
+    if !view.notes.is_empty() {
+        doc = doc
+            .heading(2, "Your notes")
+            .with(Block::List(None, view.notes.iter().map(|note| Doc::new().paragraph(note.clone())).collect()));
+    }
+    doc
+}
