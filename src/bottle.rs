@@ -44,6 +44,19 @@ pub struct Spec {
     pub mode: Option<Mode>,
 }
 
+/// The folder of all state: `$BOTTLESHIP_STATE`, else `/var/lib/bottleship` for root and the user's own state folder for others.
+pub fn state_root() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(chosen) = set("BOTTLESHIP_STATE") {
+        return std::path::absolute(&chosen).unwrap_or(chosen);
+    }
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/bottleship");
+    }
+    let home = set("HOME").unwrap_or_else(|| PathBuf::from("/tmp"));
+    set("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("bottleship")
+}
+
 impl Default for Spec {
     fn default() -> Self {
         Spec {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 
 mod lab;
+mod prompt;
 mod toolbox;
 mod xray;
 
@@ -23,6 +24,7 @@ pub struct Tool {
 // One a line, so that rows added at the same time do not collide.
 #[rustfmt::skip]
 pub const TOOLS: &[Tool] = &[
+    prompt::RUN,
     lab::LAB,
     toolbox::TOOLBOX,
     xray::ATTACH,
@@ -32,7 +34,7 @@ pub const TOOLS: &[Tool] = &[
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
     let Some((name, arguments)) = matches.subcommand() else {
-        return ExitCode::FAILURE;
+        return prompt::open(&matches);
     };
     match TOOLS.iter().find(|tool| (tool.command)().get_name() == name) {
         Some(tool) => (tool.run)(arguments),
@@ -45,5 +47,7 @@ pub fn command() -> Command {
     Command::new("bottleship")
         .about("A container world in a bottle, and a course that explains it")
         .version(env!("CARGO_PKG_VERSION"))
+        .after_help(prompt::AFTER_HELP)
+        .args(prompt::arguments())
         .subcommands(TOOLS.iter().map(|tool| (tool.command)()))
 }
