@@ -27,6 +27,7 @@ pub mod poll;
 pub mod process;
 pub mod pty;
 pub mod root;
+pub mod seccomp;
 pub mod socket;
 pub mod trace;
 pub mod xray;

@@ -1,0 +1,107 @@
+//! A profile as a function: for each system call number of one architecture, what happens.
+
+use std::collections::BTreeMap;
+
+use super::profile::{Action, Condition, Profile, Rule};
+use super::table::{Arch, numbers};
+
+/// What happens to one system call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Always this return code.
+    Always(u32),
+    /// The code of the first alternative whose conditions all hold, else the last code.
+    Depends(Vec<(Vec<Condition>, u32)>, u32),
+}
+
+impl Outcome {
+    /// The code for these arguments.
+    #[cfg(test)]
+    pub fn decide(&self, arguments: &[u64; 6]) -> u32 {
+        match self {
+            Outcome::Always(code) => *code,
+            Outcome::Depends(alternatives, otherwise) => {
+                let holds = |conditions: &Vec<Condition>| conditions.iter().all(|one| one.holds(arguments[one.index as usize]));
+                alternatives.iter().find(|(conditions, _)| holds(conditions)).map_or(*otherwise, |(_, code)| *code)
+            }
+        }
+    }
+}
+
+/// The outcomes of one architecture as ranges that begin at the given numbers and go on to the next; the first begins at 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Which.
+    pub arch: Arch,
+    /// `(first number, outcome)`, sorted; neighbours differ.
+    pub ranges: Vec<(u32, Outcome)>,
+}
+
+impl Plan {
+    /// What `profile` says for `arch`.
+    pub fn new(profile: &Profile, arch: Arch) -> Plan {
+        let default = profile.default_action.code(profile.default_errno_ret);
+        let outcomes = outcomes(profile, arch, default);
+        let mut ranges = vec![(0, Outcome::Always(default))];
+        let mut next = 0;
+        for (number, outcome) in &outcomes {
+            if *number > next {
+                begin(&mut ranges, next, Outcome::Always(default));
+            }
+            begin(&mut ranges, *number, outcome.clone());
+            next = number + 1;
+        }
+        begin(&mut ranges, next, Outcome::Always(unknown(profile, default)));
+        Plan { arch, ranges }
+    }
+
+    /// The outcome of a number.
+    #[cfg(test)]
+    pub fn outcome(&self, number: u32) -> &Outcome {
+        let after = self.ranges.partition_point(|(first, _)| *first <= number);
+        &self.ranges[after - 1].1
+    }
+}
+
+/// Starts a range, or goes on with the one before if it says the same.
+fn begin(ranges: &mut Vec<(u32, Outcome)>, first: u32, outcome: Outcome) {
+    match ranges.last_mut() {
+        Some((_, last)) if *last == outcome => {}
+        Some((at, last)) if *at == first => *last = outcome,
+        _ => ranges.push((first, outcome)),
+    }
+}
+
+/// Calls that are newer than everything the profile knows. A C library tries the new call first and goes on with the old one on ENOSYS, but gives
+/// up on EPERM: so a profile that forbids what it does not name must say "no such call" to what its author could not know (as runc does).
+fn unknown(profile: &Profile, default: u32) -> u32 {
+    let lets_through = matches!(profile.default_action, Action::Allow | Action::Log | Action::Trace | Action::Notify);
+    if lets_through || profile.syscalls.is_empty() { default } else { Action::Errno.code(Some(libc::ENOSYS as u32)) }
+}
+
+/// The named calls. Meaning, as in libseccomp: a rule with the default's action says nothing; a rule without conditions decides alone; the
+/// conditions of the others are tried in order.
+fn outcomes(profile: &Profile, arch: Arch, default: u32) -> BTreeMap<u32, Outcome> {
+    let numbers = numbers(arch);
+    let mut found: BTreeMap<u32, Outcome> = BTreeMap::new();
+    for rule in &profile.syscalls {
+        let code = rule.action.code(rule.errno_ret.or(profile.default_errno_ret));
+        for number in rule.names.iter().filter_map(|name| numbers.get(name.as_str())) {
+            let outcome = found.entry(*number).or_insert_with(|| Outcome::Depends(Vec::new(), default));
+            if let Outcome::Depends(alternatives, _) = outcome {
+                if rule.args.is_empty() {
+                    *outcome = Outcome::Always(code);
+                } else {
+                    alternatives.extend(alternatives_of(rule).into_iter().map(|conditions| (conditions, code)));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Conditions on different arguments must all hold. With several on one argument each condition is an alternative of its own.
+fn alternatives_of(rule: &Rule) -> Vec<Vec<Condition>> {
+    let repeated = rule.args.iter().enumerate().any(|(at, one)| rule.args[..at].iter().any(|other| other.index == one.index));
+    if repeated { rule.args.iter().map(|one| vec![one.clone()]).collect() } else { vec![rule.args.clone()] }
+}
