@@ -1,1 +1,3 @@
-//! (to come)
+//! What the Open Container Initiative specifies, made real.
+
+pub mod seccomp;

@@ -1,9 +1,7 @@
 //! A profile as a function: for each system call number of one architecture, what happens.
 
-use std::collections::BTreeMap;
-
 use super::profile::{Action, Condition, Profile, Rule};
-use super::table::{Arch, numbers};
+use super::table::{Arch, number};
 
 /// What happens to one system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +39,13 @@ impl Plan {
     /// What `profile` says for `arch`.
     pub fn new(profile: &Profile, arch: Arch) -> Plan {
         let default = profile.default_action.code(profile.default_errno_ret);
-        let outcomes = outcomes(profile, arch, default);
-        let mut ranges = vec![(0, Outcome::Always(default))];
-        let mut next = 0;
-        for (number, outcome) in &outcomes {
-            if *number > next {
-                begin(&mut ranges, next, Outcome::Always(default));
-            }
-            begin(&mut ranges, *number, outcome.clone());
-            next = number + 1;
+        let named = named(profile, arch, default);
+        let mut ranges = Vec::new();
+        let count = named.len() as u32;
+        for (number, outcome) in named.into_iter().enumerate() {
+            begin(&mut ranges, number as u32, outcome.unwrap_or(Outcome::Always(default)));
         }
-        begin(&mut ranges, next, Outcome::Always(unknown(profile, default)));
+        begin(&mut ranges, count, Outcome::Always(unknown(profile, default)));
         Plan { arch, ranges }
     }
 
@@ -67,7 +61,6 @@ impl Plan {
 fn begin(ranges: &mut Vec<(u32, Outcome)>, first: u32, outcome: Outcome) {
     match ranges.last_mut() {
         Some((_, last)) if *last == outcome => {}
-        Some((at, last)) if *at == first => *last = outcome,
         _ => ranges.push((first, outcome)),
     }
 }
@@ -79,15 +72,18 @@ fn unknown(profile: &Profile, default: u32) -> u32 {
     if lets_through || profile.syscalls.is_empty() { default } else { Action::Errno.code(Some(libc::ENOSYS as u32)) }
 }
 
-/// The named calls. Meaning, as in libseccomp: a rule with the default's action says nothing; a rule without conditions decides alone; the
+/// The named calls by number, up to the highest. Meaning, as in libseccomp: a rule with the default's action says nothing; a rule without conditions decides alone; the
 /// conditions of the others are tried in order.
-fn outcomes(profile: &Profile, arch: Arch, default: u32) -> BTreeMap<u32, Outcome> {
-    let numbers = numbers(arch);
-    let mut found: BTreeMap<u32, Outcome> = BTreeMap::new();
+fn named(profile: &Profile, arch: Arch, default: u32) -> Vec<Option<Outcome>> {
+    let mut found: Vec<Option<Outcome>> = Vec::with_capacity(512);
     for rule in &profile.syscalls {
         let code = rule.action.code(rule.errno_ret.or(profile.default_errno_ret));
-        for number in rule.names.iter().filter_map(|name| numbers.get(name.as_str())) {
-            let outcome = found.entry(*number).or_insert_with(|| Outcome::Depends(Vec::new(), default));
+        for number in rule.names.iter().filter_map(|name| number(arch, name)) {
+            let number = number as usize;
+            if found.len() <= number {
+                found.resize(number + 1, None);
+            }
+            let outcome = found[number].get_or_insert_with(|| Outcome::Depends(Vec::new(), default));
             if let Outcome::Depends(alternatives, _) = outcome {
                 if rule.args.is_empty() {
                     *outcome = Outcome::Always(code);

@@ -1,6 +1,6 @@
-//! System call names and numbers, per architecture. The data is `syscalls.txt`.
+//! System call names and numbers, per architecture. The data is in `syscalls.rs`.
 
-use std::collections::HashMap;
+pub use super::syscalls::SYSCALLS;
 
 /// The calling conventions that a filter can meet on the machines that we run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,7 +48,8 @@ impl Arch {
         matches!(self, Arch::X86)
     }
 
-    const fn column(self) -> usize {
+    /// Its column in [`SYSCALLS`].
+    pub const fn column(self) -> usize {
         match self {
             Arch::X86_64 => 0,
             Arch::X86 => 1,
@@ -58,24 +59,14 @@ impl Arch {
     }
 }
 
-const TABLE: &str = include_str!("syscalls.txt");
-
-fn rows() -> impl Iterator<Item = (&'static str, std::str::SplitWhitespace<'static>)> {
-    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?, words))
-    })
+/// The numbers of a call on all architectures; `None` for a name that nobody has.
+pub fn numbers(name: &str) -> Option<&'static [i16; 4]> {
+    SYSCALLS.binary_search_by_key(&name, |(known, _)| known).ok().map(|at| &SYSCALLS[at].1)
 }
 
-/// All numbers of an architecture by name. x32 numbers come without bit 30.
-pub fn numbers(arch: Arch) -> HashMap<&'static str, u32> {
-    rows().filter_map(|(name, mut columns)| Some((name, columns.nth(arch.column())?.parse().ok()?))).collect()
-}
-
-/// The name of a call of this program's own architecture.
-pub fn name(number: u64) -> Option<&'static str> {
-    let wanted = number.to_string();
-    rows().find(|(_, columns)| columns.clone().nth(Arch::NATIVE.column()) == Some(&wanted)).map(|(name, _)| name)
+/// The number of a call on one architecture. x32 numbers come without bit 30.
+pub fn number(arch: Arch, name: &str) -> Option<u32> {
+    numbers(name).and_then(|columns| u32::try_from(columns[arch.column()]).ok())
 }
 
 #[cfg(test)]
@@ -84,7 +75,6 @@ mod tests {
 
     #[test]
     fn our_own_numbers_agree_with_libc() {
-        let table = numbers(Arch::NATIVE);
         for (name, number) in [
             ("read", libc::SYS_read),
             ("mount", libc::SYS_mount),
@@ -95,20 +85,24 @@ mod tests {
             ("execveat", libc::SYS_execveat),
             ("set_mempolicy_home_node", libc::SYS_set_mempolicy_home_node),
         ] {
-            assert_eq!(i64::from(table[name]), number, "{name}");
-            assert_eq!(super::name(number as u64), Some(name));
+            assert_eq!(super::number(Arch::NATIVE, name).map(i64::from), Some(number), "{name}");
         }
     }
 
     #[test]
     fn no_number_is_given_twice() {
         for arch in [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64] {
-            let table = numbers(arch);
-            let mut seen: Vec<u32> = table.values().copied().collect();
+            let mut seen: Vec<i16> = SYSCALLS.iter().map(|(_, columns)| columns[arch.column()]).filter(|number| *number >= 0).collect();
+            let all = seen.len();
             seen.sort_unstable();
             seen.dedup();
-            assert_eq!(seen.len(), table.len(), "{arch:?}");
-            assert!(table.len() > 300);
+            assert_eq!(seen.len(), all, "{arch:?}");
+            assert!(all > 300);
         }
+    }
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(SYSCALLS.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 }

@@ -1,37 +1,10 @@
 //! The compiled program against the meaning of the rules: every number of every convention, run by a small interpreter.
 
+use super::interpret::run;
 use super::*;
 use crate::kernel::process::{self, Exit};
 use nix::sched::CloneFlags;
 use std::os::fd::AsFd as _;
-
-/// What the kernel's machine would answer.
-fn run(program: &Program, arch: Arch, number: u32, arguments: &[u64; 6]) -> u32 {
-    let word = |offset: u32| match offset {
-        0 => number,
-        4 => arch.audit(),
-        _ => {
-            let argument = arguments[(offset as usize - 16) / 8];
-            if offset % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
-        }
-    };
-    let (mut at, mut value) = (0, 0u32);
-    loop {
-        let Instruction { code, if_true, if_false, k } = program.instructions()[at];
-        at += 1;
-        let holds = match code {
-            assemble::LOAD => { value = word(k); continue }
-            assemble::AND => { value &= k; continue }
-            assemble::JUMP => { at += k as usize; continue }
-            assemble::RETURN => return k,
-            assemble::EQUAL => value == k,
-            assemble::GREATER => value > k,
-            assemble::AT_LEAST => value >= k,
-            other => panic!("unknown instruction {other:#x}"),
-        };
-        at += usize::from(if holds { if_true } else { if_false });
-    }
-}
 
 fn profile(json: &str) -> Profile {
     serde_json::from_str(json).unwrap()
