@@ -46,7 +46,10 @@ impl Bundle {
         let bin = sandbox.path().join("bundle/rootfs/bin");
         fs::create_dir_all(&bin).expect("make a root file system");
         fs::copy(busybox, bin.join("busybox")).expect("copy busybox");
-        for applet in ["sh", "cat", "ls", "mkdir", "readlink", "grep", "sleep", "id", "mount", "unshare", "echo", "true", "tail", "sort", "uniq", "touch"] {
+        for applet in [
+            "sh", "cat", "ls", "mkdir", "readlink", "grep", "sleep", "id", "mount", "unshare", "echo", "true", "tail", "sort", "uniq",
+            "touch",
+        ] {
             symlink("busybox", bin.join(applet)).expect("link an applet");
         }
         for folder in ["proc", "dev", "sys", "tmp", "etc"] {
@@ -138,7 +141,15 @@ fn state_of(folder: &Path) -> Vec<String> {
     for path in entries {
         let about = fs::symlink_metadata(&path).expect("look at the canary");
         let content = if about.is_file() { fs::read(&path).expect("read the canary") } else { Vec::new() };
-        lines.push(format!("{} {:o} {}:{} {}.{} {content:?}", path.display(), about.mode(), about.uid(), about.gid(), about.mtime(), about.mtime_nsec()));
+        lines.push(format!(
+            "{} {:o} {}:{} {}.{} {content:?}",
+            path.display(),
+            about.mode(),
+            about.uid(),
+            about.gid(),
+            about.mtime(),
+            about.mtime_nsec()
+        ));
     }
     lines
 }

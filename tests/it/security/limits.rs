@@ -38,6 +38,7 @@ fn a_finished_container_leaves_no_cgroup() {
     bundle.config["linux"]["resources"] = json!({"pids": {"limit": 20}, "memory": {"limit": 67_108_864}});
     bundle.config["linux"]["cgroupsPath"] = format!("/{group}").into();
     assert_eq!(bundle.run().code(), 0);
-    let left: Vec<_> = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path().join(&group)).filter(|path| path.exists()).collect();
+    let left: Vec<_> =
+        fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path().join(&group)).filter(|path| path.exists()).collect();
     assert!(left.is_empty() && !std::path::Path::new("/sys/fs/cgroup").join(&group).exists(), "{left:?}");
 }

@@ -75,7 +75,8 @@ impl Drop for CorePattern {
 /// Masking puts /dev/null over a path. Here /dev/null of the image is a link to something worth reading and writing.
 #[test]
 fn cve_2025_31133_a_mask_that_is_a_link() {
-    let script = "cat /proc/keys /proc/timer_list /tmp/secret 2>/dev/null | grep . && echo unmasked; echo changed 2>/dev/null > /proc/timer_list";
+    let script =
+        "cat /proc/keys /proc/timer_list /tmp/secret 2>/dev/null | grep . && echo unmasked; echo changed 2>/dev/null > /proc/timer_list";
     let Some(mut bundle) = Bundle::new("cve_2025_31133", script) else { return };
     bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
     fs::write(bundle.rootfs().join("tmp/secret"), "secret of the image\n").unwrap();
@@ -149,7 +150,10 @@ fn cve_2021_30465_and_cve_2024_45310_a_mount_point_that_is_swapped() {
 /// The list that engines ask for; each is either absent, empty or unreadable inside.
 #[test]
 fn cve_2017_16539_masked_paths_are_masked() {
-    let Some(mut bundle) = Bundle::new("cve_2017_16539", "for p in $MASKED; do [ -d $p ] && ls -A $p; [ -f $p ] && cat $p; done 2>/dev/null | grep . && echo leak; true") else {
+    let Some(mut bundle) = Bundle::new(
+        "cve_2017_16539",
+        "for p in $MASKED; do [ -d $p ] && ls -A $p; [ -f $p ] && cat $p; done 2>/dev/null | grep . && echo leak; true",
+    ) else {
         return;
     };
     let spec = bundle.runtime(["spec", "--bundle", &bundle.canary().display().to_string()]).succeeds();
@@ -157,7 +161,17 @@ fn cve_2017_16539_masked_paths_are_masked() {
     let spec: serde_json::Value = serde_json::from_slice(&fs::read(&made).unwrap_or_else(|error| panic!("{error}: {spec}"))).unwrap();
     fs::remove_file(made).unwrap();
     let masked: Vec<&str> = spec["linux"]["maskedPaths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
-    for expected in ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"] {
+    for expected in [
+        "/proc/acpi",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/proc/sched_debug",
+        "/sys/firmware",
+        "/proc/scsi",
+    ] {
         assert!(masked.contains(&expected), "{expected} is not masked by default: {masked:?}");
     }
     bundle.config["linux"]["maskedPaths"] = spec["linux"]["maskedPaths"].clone();
