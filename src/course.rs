@@ -19,6 +19,7 @@ pub mod error;
 pub mod fact;
 pub mod fields;
 pub mod head;
+pub mod judge;
 pub mod lab;
 pub mod lesson;
 pub mod library;
@@ -28,6 +29,7 @@ pub mod session;
 pub mod text;
 pub mod unit;
 pub mod view;
+pub mod world;
 pub mod yaml;
 
 pub use error::Error;

@@ -21,6 +21,8 @@ pub mod fs;
 pub mod icmp;
 pub mod idmap;
 pub mod interrupt;
+pub mod links;
+pub mod look;
 pub mod mount;
 pub mod ns;
 pub mod poll;

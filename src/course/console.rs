@@ -10,6 +10,8 @@ use super::text::{Params, fill};
 pub struct Console {
     /// What a wrong answer must produce.
     pub expect: Option<Expectation>,
+    /// Abilities without which it does not apply.
+    pub needs: Vec<String>,
     pub lines: Vec<Line>,
 }
 
@@ -48,6 +50,8 @@ pub fn read(file: &Path, text: &str, params: &Params) -> Result<Console, Vec<Pro
                 Ok(expect) => console.expect = Some(expect),
                 Err(what) => problem(number, what, "write `# expect: step=ID verdict=not-yet fact=ID` or `# expect: step=ID mistake=ID`"),
             }
+        } else if let Some(words) = raw.strip_prefix("# needs:") {
+            console.needs.extend(words.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned));
         } else if raw == "$" {
             console.lines.push(Line { text: String::new(), number });
         } else if !raw.trim().is_empty() && !raw.starts_with('#') {
@@ -84,9 +88,10 @@ mod tests {
     #[test]
     fn lines_expectations_and_mistakes() {
         let params = Params::from([("x".to_owned(), "1".to_owned())]);
-        let text = "# expect: step=one verdict=fail fact=a\n# why\n\n$ echo {x}\n$ :check\n";
+        let text = "# expect: step=one verdict=fail fact=a\n# needs: cgroup2, tool:x\n# why\n\n$ echo {x}\n$ :check\n";
         let console = read(Path::new("w"), text, &params).unwrap();
-        assert_eq!(console.lines[0], Line { text: "echo 1".into(), number: 4 });
+        assert_eq!(console.lines[0], Line { text: "echo 1".into(), number: 5 });
+        assert_eq!(console.needs, ["cgroup2", "tool:x"]);
         assert_eq!(console.expect.unwrap().fact.as_deref(), Some("a"));
         let problems = read(Path::new("w"), "# expect: step=one\n# expect: verdict=pass\nls\n", &params).unwrap_err();
         assert_eq!(problems.len(), 3);

@@ -10,6 +10,7 @@ mod read_kind;
 
 use std::time::Duration;
 
+pub use crate::bottle::probe::Target;
 pub use compare::{Compare, Pattern};
 pub use read::{read, read_when};
 
@@ -189,6 +190,8 @@ pub struct Process {
     pub cgroup: Option<String>,
     pub state: Vec<&'static str>,
     pub pid_inside: Option<u64>,
+    /// Lines of its uid_map, as the host sees them.
+    pub uid_map: Vec<String>,
 }
 
 /// What a cgroup must be.
@@ -197,6 +200,8 @@ pub struct Cgroup {
     pub path: String,
     pub exists: Option<bool>,
     pub knob: Option<(String, Compare)>,
+    /// Of `cpu.max`: the quota as a percentage of the period.
+    pub share: Option<Compare>,
     pub procs: Option<Match>,
     pub empty: Option<bool>,
     pub events: Vec<(String, u64)>,
@@ -213,15 +218,6 @@ pub struct Mount {
     pub options: Vec<String>,
     pub propagation: Option<&'static str>,
     pub absent: bool,
-}
-
-/// Where a packet or a connection goes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Target {
-    Ping(String),
-    Tcp(String, u16),
-    Http { host: String, port: u16, path: String },
-    Unix(String),
 }
 
 /// What is to come back.

@@ -3,7 +3,7 @@
 use super::fact;
 use super::fields::{Complaints, Fields};
 use super::params;
-use super::unit::{Mistake, Question, RightAnswer, Step, Unit, WorldNeeds};
+use super::unit::{Mistake, Question, RightAnswer, Start, Step, Unit, WorldNeeds};
 use super::yaml::{Node, Value};
 
 /// The proofs of `bottleship prove`, for exemptions.
@@ -23,7 +23,7 @@ pub fn unit(fields: &mut Fields<'_>, lab: bool, complaints: &mut Complaints) -> 
         minutes,
         needs: fields.texts("needs", complaints),
         teaches: fields.texts("teaches", complaints),
-        words: fields.texts("words", complaints),
+        words: fields.pairs("words", complaints),
         world,
         params,
         place: fields.pairs("place", complaints),
@@ -41,13 +41,14 @@ fn world(node: &Node, complaints: &mut Complaints) -> Option<WorldNeeds> {
     Some(found)
 }
 
-fn start(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Vec<(String, String)> {
+fn start(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Vec<Start> {
     let mut found = Vec::new();
     for (at, node) in fields.list("start").into_iter().enumerate() {
         let Some(mut one) = Fields::open(node, &format!("start[{at}]"), complaints) else { continue };
         let (name, run) = (one.needed("name", complaints), one.needed("run", complaints));
+        let ready = one.text("ready", complaints);
         one.finish(complaints);
-        found.extend(name.zip(run));
+        found.extend(name.zip(run).map(|(name, run)| Start { name, run, ready }));
     }
     found
 }

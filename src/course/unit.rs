@@ -14,19 +14,28 @@ pub struct Unit {
     pub needs: Vec<String>,
     /// Rows of the concept list.
     pub teaches: Vec<String>,
-    /// Terms introduced.
-    pub words: Vec<String>,
+    /// Terms introduced, each with a sentence.
+    pub words: Vec<(String, String)>,
     pub world: WorldNeeds,
     pub params: Vec<Param>,
     /// Files to copy before the set-up: below the unit's folder, on the host.
     pub place: Vec<(String, String)>,
     /// Commands of the set-up.
     pub setup: Vec<String>,
-    /// Programs that the set-up leaves running: name and command.
-    pub start: Vec<(String, String)>,
+    /// Programs that the set-up leaves running.
+    pub start: Vec<Start>,
     /// What comes before the first step, in Markdown.
     pub intro: String,
     pub steps: Vec<Step>,
+}
+
+/// A program that the set-up leaves running, in the host's own cgroup, where the learner finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    pub name: String,
+    pub run: String,
+    /// Ends with 0 once the program may be relied on.
+    pub ready: Option<String>,
 }
 
 /// What a unit wants of the bottle.

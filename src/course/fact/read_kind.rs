@@ -91,7 +91,21 @@ fn process(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind>
     let state = fields.texts("state", complaints);
     let state = state.iter().filter_map(|word| known("state", word, &STATES, line, fields, complaints)).collect();
     let pid_inside = fields.number("pid_inside", complaints);
-    Some(Kind::Process(Process { matching: matching?, running, root_is, uid, gid, caps, seccomp, no_new_privs, cgroup, state, pid_inside }))
+    let uid_map = fields.texts("uid_map", complaints);
+    Some(Kind::Process(Process {
+        matching: matching?,
+        running,
+        root_is,
+        uid,
+        gid,
+        caps,
+        seccomp,
+        no_new_privs,
+        cgroup,
+        state,
+        pid_inside,
+        uid_map,
+    }))
 }
 
 fn known(
@@ -160,6 +174,10 @@ fn cgroup(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
     let path = fields.needed("path", complaints);
     let knob = fields.text("knob", complaints);
     let knob = knob.and_then(|knob| Some((knob, Compare::read_one(fields, complaints)?)));
+    let percent = "a percentage of one cpu, such as 50";
+    let read_number = |text: &str| text.trim_end_matches('%').parse::<f64>().ok();
+    let most = fields.parsed("share_at_most", percent, read_number, complaints).map(Compare::AtMost);
+    let share = fields.parsed("share_at_least", percent, read_number, complaints).map(Compare::AtLeast).or(most);
     let line = fields.line_of("events");
     let mut events = Vec::new();
     for (name, count) in fields.pairs("events", complaints) {
@@ -171,11 +189,11 @@ fn cgroup(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
     let exists = fields.truth("exists", complaints);
     let procs = match_at("procs", fields, complaints);
     let empty = fields.truth("empty", complaints);
-    if knob.is_none() && exists.is_none() && procs.is_none() && empty.is_none() && events.is_empty() {
+    if knob.is_none() && exists.is_none() && procs.is_none() && empty.is_none() && events.is_empty() && share.is_none() {
         let hint = "add `exists`, `knob` with a comparison, `procs`, `empty` or `events`".to_owned();
         complaints.add(fields.line, &fields.path, "asks nothing of the cgroup", Some(hint));
     }
-    Some(Kind::Cgroup(Cgroup { path: path?, exists, knob, procs, empty, events }))
+    Some(Kind::Cgroup(Cgroup { path: path?, exists, knob, share, procs, empty, events }))
 }
 
 fn mount(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {

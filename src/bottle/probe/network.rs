@@ -1,0 +1,57 @@
+//! Links, addresses and routes of a network namespace, and the way into it.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
+use serde_json::{Value, json};
+
+use super::Netns;
+use crate::kernel::root::Root;
+use crate::kernel::{Result, links, look, ns};
+
+/// What there is in a network namespace.
+pub(super) fn look(at: &Netns) -> Result<Value> {
+    enter(at)?;
+    let links = links::links()?;
+    let name = |index: u32| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
+    let routes: Vec<Value> =
+        links::routes()?.iter().map(|route| json!({ "to": route.to, "via": route.via, "link": route.link.and_then(name) })).collect();
+    let links: Vec<Value> = links
+        .iter()
+        .map(|link| {
+            json!({
+                "name": link.name, "kind": link.kind, "up": link.up, "master": link.master.and_then(name),
+                "mac": link.mac, "mtu": link.mtu, "addresses": link.addresses,
+            })
+        })
+        .collect();
+    Ok(json!({ "links": links, "routes": routes }))
+}
+
+/// Moves the calling process into a network namespace.
+pub(super) fn enter(at: &Netns) -> Result<()> {
+    let namespace = match at {
+        Netns::Own => return Ok(()),
+        Netns::Process(pid) => ns::open(*pid, "net")?,
+        // The learner makes these files: resolved inside the host's root, and setns(2) checks that it is a network namespace.
+        Netns::Named(name) => Root::open(Path::new("/"))?.open_at(&Path::new("/run/netns").join(name), OFlags::RDONLY, Mode::empty())?,
+    };
+    ns::enter(namespace.as_fd(), CloneFlags::CLONE_NEWNET)
+}
+
+/// The named network namespaces, with their numbers; a name without a namespace on it (a leftover file) is none.
+pub(super) fn named() -> Result<Value> {
+    let own = look::identity(Path::new("/proc/self/ns/net"))?;
+    let root = Root::open(Path::new("/"))?;
+    let folder = Path::new("/run/netns");
+    let mut found = Vec::new();
+    for name in root.names(folder).unwrap_or_default() {
+        let Ok(look) = root.look(&folder.join(&name)) else { continue };
+        if look.id.0 == own.0 {
+            found.push(json!({ "name": name, "ino": look.id.1 }));
+        }
+    }
+    Ok(json!({ "netns": found }))
+}

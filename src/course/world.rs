@@ -1,0 +1,154 @@
+//! How facts look at the world: questions and documents, live, remembered, changed, or not at all.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::bottle::{self, Bottle, Probe, Run};
+use crate::kernel::poll;
+
+/// How long a command of a fact may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of its output counts.
+const OUTPUT: usize = 64 * 1024;
+
+/// A question about one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// A look that runs nothing of the author's.
+    Probe(Probe),
+    /// A command; the document is `{"code": 0, "text": "..."}`, or `{"late": true}` when it did not end in time.
+    Run(String),
+}
+
+impl Look {
+    /// A name for it: equal looks have equal names.
+    pub fn key(&self, host: &str) -> String {
+        match self {
+            Look::Probe(probe) => format!("{host} {}", serde_json::to_string(probe).unwrap_or_default()),
+            Look::Run(command) => format!("{host} $ {command}"),
+        }
+    }
+}
+
+/// Something that can be looked at.
+pub trait World {
+    /// The document that answers a look.
+    ///
+    /// # Errors
+    /// Why it could not be looked at: that is the verdict `error`.
+    fn look(&mut self, host: &str, look: &Look) -> Result<Value, String>;
+}
+
+/// The bottle itself.
+pub struct Live<'b> {
+    pub bottle: &'b Bottle,
+}
+
+impl World for Live<'_> {
+    fn look(&mut self, host: &str, look: &Look) -> Result<Value, String> {
+        let host = self.bottle.host(host).map_err(|error| error.to_string())?;
+        match look {
+            Look::Probe(probe) => {
+                let document = host.probe(probe).map_err(|error| error.to_string())?;
+                match document.get("error").and_then(Value::as_str) {
+                    Some(error) => Err(error.to_owned()),
+                    None => Ok(document),
+                }
+            }
+            Look::Run(command) => run(host, command).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Runs a command as a service of the host, its output and errors together.
+///
+/// # Errors
+/// It could not be started, or the host is gone.
+pub fn run(host: &bottle::Host, command: &str) -> Result<Value, bottle::Error> {
+    run_for(host, command, PATIENCE)
+}
+
+/// As [`run`], with another patience.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for(host: &bottle::Host, command: &str, patience: Duration) -> Result<Value, bottle::Error> {
+    let run = Run {
+        argv: vec!["bash".to_owned(), "-c".to_owned(), format!("exec 2>&1 </dev/null\n{command}")],
+        cwd: "/root".to_owned(),
+        service: true,
+        ..Run::default()
+    };
+    let mut running = host.spawn(&run)?;
+    drop(running.stdin.take());
+    drop(running.stderr.take());
+    let deadline = Instant::now() + patience;
+    let mut output = Vec::new();
+    if let Some(stdout) = running.stdout.take() {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let there = poll::readable(&[stdout.as_fd()], Some(left)).is_ok_and(|ready| !ready.is_empty());
+            if !there {
+                running.kill(9)?;
+                running.wait()?;
+                return Ok(json!({ "late": true }));
+            }
+            match poll::read_some(stdout.as_fd()) {
+                Ok(Some(bytes)) if output.len() < OUTPUT => output.extend(bytes),
+                Ok(Some(_)) => {}
+                _ => break,
+            }
+        }
+    }
+    let code = running.wait()?.shell_code();
+    Ok(json!({ "code": code, "text": String::from_utf8_lossy(&output) }))
+}
+
+/// Looks at most once at everything: the facts of one check see one moment, and quickly.
+pub struct Once<'w> {
+    world: &'w mut dyn World,
+    /// What was seen, by [`Look::key`].
+    pub seen: BTreeMap<String, Result<Value, String>>,
+}
+
+impl<'w> Once<'w> {
+    pub fn new(world: &'w mut dyn World) -> Self {
+        Once { world, seen: BTreeMap::new() }
+    }
+}
+
+impl World for Once<'_> {
+    fn look(&mut self, host: &str, look: &Look) -> Result<Value, String> {
+        let key = look.key(host);
+        if let Some(document) = self.seen.get(&key) {
+            return document.clone();
+        }
+        let document = self.world.look(host, look);
+        self.seen.insert(key, document.clone());
+        document
+    }
+}
+
+/// Documents from an earlier look. What was not seen then is an error.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    pub documents: BTreeMap<String, Result<Value, String>>,
+}
+
+impl World for Recorded {
+    fn look(&mut self, host: &str, look: &Look) -> Result<Value, String> {
+        self.documents.get(&look.key(host)).cloned().unwrap_or_else(|| Err("was not looked at".to_owned()))
+    }
+}
+
+/// A world that is down: every look fails.
+pub struct Down;
+
+impl World for Down {
+    fn look(&mut self, _host: &str, _look: &Look) -> Result<Value, String> {
+        Err("the world is down".to_owned())
+    }
+}
