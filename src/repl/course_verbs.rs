@@ -30,7 +30,7 @@ impl Desk {
             let ended = if *status == 0 { String::new() } else { format!("  [{status}]") };
             doc = doc.then(aside(format!("  replayed: {}{ended}", line.lines().next().unwrap_or_default())));
         }
-        Answer { fresh: moved.fresh, ..Answer::of(doc.then(views::step(&moved.view))) }
+        Answer { fresh: moved.fresh, ..Answer::of(doc.then(views::step(&moved.view, self.style.colour))) }
     }
 
     pub(super) fn next(&mut self, _: &str) -> Answer {

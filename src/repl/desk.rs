@@ -122,7 +122,7 @@ impl Desk {
 
     /// The step, as it is shown.
     pub fn step(&self) -> Doc {
-        views::step(&self.session.view())
+        views::step(&self.session.view(), self.style.colour)
     }
 
     /// Does what `line` says.

@@ -27,7 +27,7 @@ struct Seat {
     marks: bool,
     /// Whether the last thing shown ended its line.
     line_start: bool,
-    /// Whether the learner was told, for this line, that bash reads the keys itself.
+    /// Whether the learner was told what to do while bash itself reads the keys.
     told: bool,
 }
 
@@ -39,10 +39,11 @@ pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Resu
     let mut asked = false;
     seat.answer(&Answer::of(desk.step()), &desk.style);
     loop {
+        let typed = seat.prompt(desk, &tools, status);
+        // The window may have changed while the line was edited.
         if let Some(size) = console::size() {
             desk.resize(size);
         }
-        let typed = seat.prompt(desk, &tools, status);
         let was_asked = std::mem::take(&mut asked);
         let line = match typed {
             Typed::Line(line) => line,
@@ -59,7 +60,6 @@ pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Resu
         if !line.trim().is_empty() {
             seat.editor.keep(&line, &history);
         }
-        seat.told = false;
         let answer = desk.enter(&line, &mut seat);
         seat.answer(&answer, &desk.style);
         if answer.quit {
@@ -78,7 +78,7 @@ impl Seat {
         }
         let ready = desk.ready().clone();
         let knows = Knows { offers: offers(desk, &ready, tools), suggestion: suggestion(desk), whole: true };
-        let prompt = prompt_text(desk, &ready, status);
+        let prompt = prompt_text(desk, &ready);
         let ear = self.editor.above().map_or_else(|| Box::new(|text: String| print!("{text}")) as Above, |above| above);
         let ear = desk.shell().background().ok().and_then(|background| Ear::listen(background, ear));
         let terminal = AtPrompt::begin();
@@ -96,7 +96,7 @@ impl Seat {
 }
 
 /// `bench:~# `, with what differs from that: another host or user, a nested shell, the last exit code, the copy.
-fn prompt_text(desk: &Desk, ready: &Ready, status: i32) -> (String, String) {
+fn prompt_text(desk: &Desk, ready: &Ready) -> (String, String) {
     let home = if ready.root { "/root".to_owned() } else { format!("/home/{}", ready.user) };
     let folder = match ready.cwd.strip_prefix(&home) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),
@@ -105,7 +105,7 @@ fn prompt_text(desk: &Desk, ready: &Ready, status: i32) -> (String, String) {
     let user = if ready.user == "root" { String::new() } else { format!("{}@", ready.user) };
     let depth = if ready.depth > 0 { format!("+{}", ready.depth) } else { String::new() };
     let copy = if desk.session.view().playing { "(copy) " } else { "" };
-    let failed = if status == 0 { String::new() } else { format!(" [{status}]") };
+    let failed = if ready.status == 0 { String::new() } else { format!(" [{}]", ready.status) };
     let end = if ready.root { "#" } else { "$" };
     let plain = format!("{copy}{user}{}{depth}:{folder}{failed}{end} ", ready.host);
     let styled = if desk.style.colour { format!("\x1b[1m{plain}\x1b[0m") } else { plain.clone() };

@@ -197,8 +197,8 @@ fn all() -> Vec<(&'static str, Doc)> {
         why: Some("The namespace numbers *its own* processes.".into()),
     };
     vec![
-        ("step-lesson", views::step(&lesson())),
-        ("step-lab", views::step(&lab())),
+        ("step-lesson", views::step(&lesson(), true)),
+        ("step-lab", views::step(&lab(), false)),
         ("check-not-yet", views::check(&check(false))),
         ("check-pass", views::check(&check(true))),
         ("hint", views::hint(&HintView { level: 2, of: 3, text: "What does `ldd` say?".into() })),

@@ -6,8 +6,8 @@ use crate::course::view::{
 };
 use crate::ui::{Block, Doc, Face, Table, Text, markdown};
 
-/// A step: where one is, what to read, what to type, how to go on.
-pub fn step(view: &StepView) -> Doc {
+/// A step: where one is, what to read, what to type, how to go on. `suggests`: the editor shows the next command in grey.
+pub fn step(view: &StepView, suggests: bool) -> Doc {
     let mut doc = Doc::new();
     if let Some(intro) = &view.intro {
         doc = doc.heading(1, view.unit_title.clone()).then(markdown::parse(intro));
@@ -21,7 +21,7 @@ pub fn step(view: &StepView) -> Doc {
     for block in &view.blocks {
         doc = block_of(doc, block);
     }
-    doc.line(Text::of(Face::Dim, forward(view)))
+    doc.line(Text::of(Face::Dim, forward(view, suggests)))
 }
 
 fn state_note(view: &StepView) -> String {
@@ -34,9 +34,9 @@ fn state_note(view: &StepView) -> String {
 }
 
 /// How to go on, in one line.
-fn forward(view: &StepView) -> String {
+fn forward(view: &StepView, suggests: bool) -> String {
     let mut ways = Vec::new();
-    if view.suggestion().is_some() {
+    if suggests && view.suggestion().is_some() {
         ways.push("right arrow takes the suggested command");
     }
     if view.checked && view.state != StepState::Done {

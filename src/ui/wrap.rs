@@ -4,19 +4,26 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::view::{Face, Span, Text};
 
-/// Breaks `text` into lines at most `columns` wide. Words stay whole unless one alone is wider than a line; code spans are broken at
-/// their blanks like prose.
+/// Breaks `text` into lines at most `columns` wide. Words stay whole, with what touches them in another face, unless one alone is wider than a
+/// line; code spans are broken at their blanks like prose.
 pub fn lines(text: &Text, columns: usize) -> Vec<Vec<Span>> {
-    let mut filler = Filler { columns: columns.max(1), lines: vec![Vec::new()], width: 0, gap: None };
+    let mut filler = Filler { columns: columns.max(1), lines: vec![Vec::new()], width: 0, word: Vec::new(), gap: None };
     for span in &text.0 {
         let shown = if span.face == Face::Code { format!("`{}`", span.text) } else { span.text.clone() };
-        for (index, part) in shown.split('\n').enumerate() {
-            if index > 0 {
+        for (row, part) in shown.split('\n').enumerate() {
+            if row > 0 {
                 filler.new_line();
             }
-            filler.add(part, span.face);
+            for (index, piece) in part.split(' ').enumerate() {
+                if index > 0 {
+                    filler.end_word();
+                    filler.gap = Some(span.face);
+                }
+                filler.word.extend((!piece.is_empty()).then(|| Span { text: piece.to_owned(), face: span.face }));
+            }
         }
     }
+    filler.end_word();
     filler.lines
 }
 
@@ -24,42 +31,45 @@ struct Filler {
     columns: usize,
     lines: Vec<Vec<Span>>,
     width: usize,
-    /// A blank that is due before the next word, unless that begins a new line; with the face it had.
+    /// The word that is being collected: what touches each other.
+    word: Vec<Span>,
+    /// A blank that is due before it, unless it begins a line; with the face it had.
     gap: Option<Face>,
 }
 
 impl Filler {
-    fn add(&mut self, text: &str, face: Face) {
-        for (index, word) in text.split(' ').enumerate() {
-            if index > 0 && self.width > 0 {
-                self.gap = Some(face);
+    /// Places the word that was collected.
+    fn end_word(&mut self) {
+        let word = std::mem::take(&mut self.word);
+        let width: usize = word.iter().map(|span| span.text.width()).sum();
+        let Some(first) = word.first() else { return };
+        if self.width > 0
+            && let Some(face) = self.gap.take()
+        {
+            if self.width + 1 + width > self.columns {
+                self.break_line();
+            } else {
+                self.push(" ", if face == first.face { face } else { Face::Plain });
             }
-            if !word.is_empty() {
-                self.word(word, face);
+        }
+        for span in word {
+            if self.width + span.text.width() <= self.columns {
+                self.push(&span.text, span.face);
+            } else {
+                self.split(&span);
             }
         }
     }
 
-    /// Places a word; one that touches the word before (another face, no blank between) stays on its line.
-    fn word(&mut self, word: &str, face: Face) {
-        let width = word.width();
-        let gap = usize::from(self.gap.is_some());
-        if self.width > 0 && self.gap.is_some() && self.width + gap + width > self.columns {
-            self.new_line();
-        }
-        if let Some(gap_face) = self.gap.take() {
-            self.push(" ", if gap_face == face { face } else { Face::Plain });
-        }
-        if self.width + width <= self.columns {
-            return self.push(word, face);
-        }
-        for character in word.chars() {
+    /// A word that is wider than a line is broken where the line ends.
+    fn split(&mut self, span: &Span) {
+        for character in span.text.chars() {
             let mut buffer = [0; 4];
             let character = character.encode_utf8(&mut buffer);
             if self.width > 0 && self.width + character.width() > self.columns {
-                self.new_line();
+                self.break_line();
             }
-            self.push(character, face);
+            self.push(character, span.face);
         }
     }
 
@@ -73,9 +83,14 @@ impl Filler {
     }
 
     fn new_line(&mut self) {
+        self.end_word();
+        self.break_line();
+        self.gap = None;
+    }
+
+    fn break_line(&mut self) {
         self.lines.push(Vec::new());
         self.width = 0;
-        self.gap = None;
     }
 }
 
@@ -105,6 +120,9 @@ mod tests {
         let text = Text::plain("type ").and(Face::Code, "ls").and(Face::Plain, ", then");
         assert_eq!(wrapped(&text, 11), ["type `ls`,", "then"]);
         assert_eq!(wrapped(&text, 80), ["type `ls`, then"]);
+        let bracket = Text::plain("itself (").and(Face::Code, "ls -l").and(Face::Plain, ") is");
+        assert_eq!(wrapped(&bracket, 11), ["itself (`ls", "-l`) is"]);
+        assert_eq!(wrapped(&bracket, 10), ["itself", "(`ls -l`)", "is"]);
     }
 
     #[test]
