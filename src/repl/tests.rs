@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{fidelity, help, verbs, views, zoom};
+use super::{fidelity, help, layers, verbs, views, zoom};
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, MistakeView, QuestionView, ReportLine,
     ReportView, StepState, StepView, UnitLine, Verdict, WhyLine,
@@ -180,10 +180,22 @@ fn log() -> Log {
             call("overlay -> /run/bottleship/web/rootfs lowerdir=/images/base,upperdir=/run/bottleship/web/upper", 0, "rootfs"),
         ),
         event(16, 13, "runtime", "xray", "pivot_root", call(". .", -16, "rootfs")),
+        event(20, 12, "you", "xray", "execve", json!({"args": "/usr/local/bin/true", "result": -2, "took_ns": 900, "pid": 77})),
         event(17, 12, "you", "xray", "execve", json!({"args": "/bin/true", "result": 0, "took_ns": 900, "pid": 77})),
         event(18, 12, "you", "line.end", "", json!({"status": 0})),
     ]);
     log
+}
+
+fn processes() -> Doc {
+    let process = |pid: i64, comm: &str, own: bool| {
+        let ns = |shared: u64, other: u64| if own { other } else { shared };
+        json!({"pid": pid, "comm": comm, "ns": {"mnt": ns(4026532100, 4026532200), "pid": ns(4026532101, 4026532201), "net": 4026532102u64}, "cgroup": if own { "/cage" } else { "/" }, "root": "/"})
+    };
+    let many = (100..114).map(|pid| process(pid, "sleep", false));
+    let all: Vec<_> =
+        [process(1, "host-init", false), process(9, "bash", false), process(12, "lighthouse", true)].into_iter().chain(many).collect();
+    layers::table(&all, &|_| Some(24))
 }
 
 fn all() -> Vec<(&'static str, Doc)> {
@@ -243,6 +255,7 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("help-unknown", help::answer("chek").doc),
         ("fidelity", fidelity::sample()),
         ("zoom", zoom::doc(&log(), 12, false)),
+        ("zoom-processes", processes()),
         ("zoom-nothing", zoom::doc(&log(), 18, false)),
     ]
 }

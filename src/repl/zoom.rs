@@ -26,7 +26,7 @@ pub fn answer(bottle: &Bottle, host: &str, line: u64, traced: bool) -> Answer {
         Ok(events) => log.extend(events),
         Err(error) => return Answer::with(fault::doc(&error, None), 1),
     }
-    Answer::of(doc(&log, line, traced).then(super::layers::doc(bottle, host, &log, line)))
+    Answer::of(doc(&log, line, traced).then(super::layers::doc(bottle, host)))
 }
 
 /// The tree of a line, and the table of its calls.
@@ -76,6 +76,7 @@ fn headline(event: &Event) -> Text {
 /// Calls in a row, grouped by the step of a table of steps where they have one, else by process.
 fn kernel_calls(events: &[&Event]) -> Vec<Node> {
     let mut groups: Vec<(String, Vec<Node>)> = Vec::new();
+    let events: Vec<&&Event> = events.iter().filter(|event| !looks_along_path(event)).collect();
     for event in events.iter().take(MOST) {
         let group = group_of(event);
         match groups.last_mut() {
@@ -91,6 +92,11 @@ fn kernel_calls(events: &[&Event]) -> Vec<Node> {
         nodes.push(Node::leaf(Text::of(Face::Dim, format!("and {} more calls; the journal has them all", events.len() - MOST))));
     }
     nodes
+}
+
+/// A shell that looks for a program along its PATH: execve fails in one folder after the other, until it is found.
+fn looks_along_path(event: &Event) -> bool {
+    event.subject.starts_with("execve") && event.data.get("result").and_then(Value::as_i64) == Some(-(Errno::ENOENT as i64))
 }
 
 fn group_of(event: &Event) -> String {
