@@ -4,9 +4,7 @@
 //! outside the bundle, that must stay as it was and whose marker the container must not be able to read. With
 //! `BOTTLESHIP_TEST_RUNTIME=/usr/sbin/runc` the same attacks run against another runtime, to see that they have teeth.
 //!
-//! Two rows cannot be proved from outside and are kept here as words. CVE-2022-0847 (Dirty Pipe) and CVE-2016-5195 are faults of the kernel that let
-//! any reader of a file write to its cached pages: a runtime can only see to it that nothing shared is worth writing to, which
-//! `cve_2019_5736` tests for our executable. CVE-2021-43784 is a unit test of the netlink encoder.
+//! [`rows`] is the list of all known attacks with the test of each, or the reason why it has none.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,7 +19,10 @@ mod exe;
 mod limits;
 mod names;
 mod paths;
+mod processes;
 mod rights_inside;
+mod rows;
+mod terminal;
 
 /// What the container must never read.
 const MARKER: &str = "canary-7f3a-outside";

@@ -42,3 +42,17 @@ fn a_finished_container_leaves_no_cgroup() {
         fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path().join(&group)).filter(|path| path.exists()).collect();
     assert!(left.is_empty() && !std::path::Path::new("/sys/fs/cgroup").join(&group).exists(), "{left:?}");
 }
+
+/// A program of the image that runs as a hook, before the container's own program, is inside the limits as well.
+#[test]
+fn hooks_of_the_image_are_limited_too() {
+    let Some(mut bundle) = Bundle::new("hook_limits", "cat /tmp/hook") else { return };
+    let group = bundle.id("hook");
+    bundle.config["linux"]["resources"] = json!({"pids": {"limit": 20}});
+    bundle.config["linux"]["cgroupsPath"] = format!("/{group}").into();
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", "cat /proc/self/cgroup > /tmp/hook"], "env": ["PATH=/bin"]}]);
+    bundle.config["hooks"] = json!({"startContainer": hook});
+    let output = bundle.run();
+    let pids = output.stdout.lines().find(|line| line.contains(":pids:") || line.starts_with("0::")).unwrap_or_default();
+    assert!(pids.contains(&group), "{output}");
+}
