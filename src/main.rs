@@ -7,6 +7,9 @@ use std::process::ExitCode;
 
 mod bottle;
 mod course;
+#[cfg(test)]
+#[path = "../tests/fuzz/lanes.rs"]
+mod fuzz;
 mod journal;
 mod kernel;
 mod net;

@@ -73,3 +73,24 @@ pub fn run(applet: &Applet, args: impl IntoIterator<Item = OsString>) -> ExitCod
         }
     }
 }
+
+/// The parsers of the toolbox that read what others wrote, for the fuzzing lanes.
+#[cfg(test)]
+pub mod fuzzed {
+    use super::{curl, resolver};
+
+    /// `/etc/hosts` and `/etc/resolv.conf`, both from the same text.
+    pub fn resolver(text: &str) -> usize {
+        resolver::Resolver::from_text(text, text).servers().len()
+    }
+
+    /// A name server's answer.
+    pub fn dns_answer(bytes: &[u8]) {
+        drop(resolver::read_answer(bytes, simple_dns::TYPE::A));
+    }
+
+    /// A web server's answer.
+    pub fn http_response(bytes: &[u8]) {
+        curl::read_response(bytes);
+    }
+}

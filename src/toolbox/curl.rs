@@ -213,6 +213,15 @@ fn variable(name: &str, response: &Response, url: &Url, redirects: usize, size: 
     }
 }
 
+/// Reads an answer as far as it goes and forgets it.
+#[cfg(test)]
+pub(super) fn read_response(bytes: &[u8]) {
+    for method in ["GET", "HEAD"] {
+        response::is_complete(bytes, method);
+        drop(Response::parse(bytes, method));
+    }
+}
+
 /// RFC 4648, section 4; only basic authentication needs it.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

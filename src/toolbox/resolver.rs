@@ -209,7 +209,8 @@ fn over_tcp(server: SocketAddr, question: &[u8], patience: Duration) -> std::io:
     Ok(answer)
 }
 
-fn read_answer(bytes: &[u8], kind: TYPE) -> Result<Vec<Record>, Unresolved> {
+/// What an answer says: its records, or the refusal.
+pub(super) fn read_answer(bytes: &[u8], kind: TYPE) -> Result<Vec<Record>, Unresolved> {
     let packet = Packet::parse(bytes).map_err(|_| Unresolved::Said("FORMERR"))?;
     match packet.rcode() {
         RCODE::NoError => {}

@@ -19,6 +19,12 @@ use tempfile::TempDir;
 /// How long a command may take when a test does not say: generous, since two cores may be shared with a build.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A patience as this machine needs it: BOTTLESHIP_SLOW says how many times slower it is than a real one (an emulated machine is).
+pub fn stretched(patience: Duration) -> Duration {
+    let factor = std::env::var("BOTTLESHIP_SLOW").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    patience * factor
+}
+
 /// The binary under test.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_bottleship"))
@@ -65,7 +71,7 @@ pub fn has_program(name: &str) -> bool {
 
 /// Looks at `condition` until it gives a value, at most `patience` long; fails the test naming `what` otherwise.
 pub fn eventually<T>(what: &str, patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + stretched(patience);
     loop {
         if let Some(value) = condition() {
             return value;
@@ -280,7 +286,7 @@ impl std::fmt::Display for Output {
 pub fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let pid = Pid::from_child(child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("pidfd_open");
-    let timeout = Timespec::try_from(patience).expect("a patience that fits");
+    let timeout = Timespec::try_from(stretched(patience)).expect("a patience that fits");
     let ready = loop {
         match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
             Err(rustix::io::Errno::INTR) => {}

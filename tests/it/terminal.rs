@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::pty::{Winsize, openpty};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::support::{Call, wait};
+use crate::support::{Call, stretched, wait};
 
 /// A program that runs on a pty of its own.
 pub struct Terminal {
@@ -50,7 +50,7 @@ impl Terminal {
     /// Reads until `text` comes up after what the last `expect` found; gives everything in between. Fails the test when it does not
     /// come in time, or the program ends first.
     pub fn expect(&mut self, text: &str, patience: Duration) -> String {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + stretched(patience);
         loop {
             if let Some(at) = self.seen[self.read_to..].find(text) {
                 let end = self.read_to + at + text.len();
@@ -75,7 +75,7 @@ impl Terminal {
 
     /// Waits for the program to end, reading on. Fails the test when it does not.
     pub fn ends(&mut self, patience: Duration) -> ExitStatus {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + stretched(patience);
         while self.read_more(deadline.saturating_duration_since(Instant::now())) {}
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         wait(&mut self.child, left).unwrap_or_else(|| panic!("the program did not end in {patience:?}; the terminal shows:\n{}", self.seen))

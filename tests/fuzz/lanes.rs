@@ -1,0 +1,103 @@
+//! Bounded fuzzing on a stable toolchain: every parser of something that a person or another program writes is fed broken versions of real
+//! files. No input may make one panic or take a second.
+//!
+//! A lane runs for BOTTLESHIP_FUZZ_SECONDS (1 unless set), from the seed BOTTLESHIP_FUZZ_SEED (1 unless set), so a failure can be repeated.
+//! The input that broke a parser is written below `target/fuzz/`.
+
+mod mutate;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mutate::Mutator;
+
+/// What a parser may take for one input of a few kilobytes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Feeds `parse` mutations of `corpus` until the time is over. `words` are what the format knows, to be strewn in.
+fn lane(name: &str, corpus: &[Vec<u8>], words: &[&str], parse: impl Fn(&[u8])) {
+    assert!(!corpus.is_empty(), "lane {name} has no corpus");
+    let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
+    let (seed, time) = (number("BOTTLESHIP_FUZZ_SEED"), Duration::from_secs(number("BOTTLESHIP_FUZZ_SECONDS")));
+    // What is right must pass first: a lane over a corpus that is refused at once would test little.
+    corpus.iter().for_each(|input| one(name, input, &parse));
+    let mut mutator = Mutator::new(seed, corpus, words);
+    let end = Instant::now() + time;
+    let mut inputs = 0_u64;
+    while Instant::now() < end {
+        one(name, &mutator.next(), &parse);
+        inputs += 1;
+    }
+    assert!(inputs > 0, "lane {name} had no time for a single input");
+}
+
+fn one(name: &str, input: &[u8], parse: &impl Fn(&[u8])) {
+    let began = Instant::now();
+    let survived = catch_unwind(AssertUnwindSafe(|| parse(input))).is_ok();
+    let took = began.elapsed();
+    if !survived || took > PATIENCE {
+        let path = keep(name, input);
+        panic!("lane {name}: {} on the input kept in {}", if survived { format!("{took:?}") } else { "a panic".to_owned() }, path.display());
+    }
+}
+
+fn keep(name: &str, input: &[u8]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
+    let path = folder.join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, input)).unwrap_or_else(|error| panic!("keep {path:?}: {error}"));
+    path
+}
+
+/// Every file below `folder` whose name ends in one of `endings`.
+fn files(folder: &str, endings: &[&str]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("read a folder").map(|entry| entry.expect("an entry").path()));
+        } else if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+            found.push(std::fs::read(&path).expect("read a file"));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn journal_lines() {
+    let lines = concat!(
+        "{\"seq\":1,\"at\":5,\"actor\":\"you\",\"kind\":\"line\",\"subject\":\"unshare -n\"}\n",
+        "{\"seq\":2,\"at\":6,\"host\":\"bench\",\"actor\":\"runtime\",\"kind\":\"xray\",\"subject\":\"mount\",\"cause\":1,\"data\":{\"result\":0}}\n",
+        "{\"seq\":3,\"at\":7,\"clock\":7,\"actor\":\"you\",\"kind\":\"line.end\",\"cause\":1,\"data\":{\"status\":0}}\n",
+    );
+    lane("journal", &[lines.as_bytes().to_vec()], &["\"seq\":", "\"cause\":", "18446744073709551615", "-1", "null", "\n"], |input| {
+        let parsed = crate::journal::reader::parse(input);
+        let mut log = crate::journal::reader::Log::default();
+        log.extend(parsed.events);
+        (0..5).for_each(|seq| drop(log.causes(seq)));
+    });
+}
+
+#[test]
+fn resolver_files() {
+    let hosts = b"127.0.0.1 localhost\n::1 localhost # both\n10.0.0.1 a b c\n".to_vec();
+    let resolv = b"nameserver 8.8.8.8\nsearch a.example b.example\noptions ndots:5 timeout:1\n".to_vec();
+    lane("resolver", &[hosts, resolv], &["nameserver", "options", "ndots:", "search", "#", "::"], |input| {
+        let text = String::from_utf8_lossy(input);
+        drop(crate::toolbox::fuzzed::resolver(&text));
+    });
+}
+
+#[test]
+fn dns_answers() {
+    let answer = b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x02\xc0\x10\xc0\x10\0\x01\0\x01\0\0\0\x3c\0\x04\x0a\x01\x02\x03";
+    lane("dns", &[answer.to_vec()], &["\u{0}", "\u{1}"], crate::toolbox::fuzzed::dns_answer);
+}
+
+#[test]
+fn http_responses() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_vec();
+    let length = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 2\r\n\r\nab".to_vec();
+    lane("http", &[chunked, length], &["\r\n", "Content-Length: ", "ffffffffffffffff", "-1", "HTTP/1.1 "], crate::toolbox::fuzzed::http_response);
+}
