@@ -133,6 +133,16 @@ impl Bundle {
     }
 }
 
+impl Drop for Bundle {
+    /// A container that a failed test leaves running is ended here.
+    fn drop(&mut self) {
+        let left = fs::read_dir(self.sandbox.path().join("oci")).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        for id in left.collect::<Vec<_>>() {
+            let _ = self.runtime([OsStr::new("delete"), OsStr::new("--force"), &id]).output();
+        }
+    }
+}
+
 /// What a folder holds, in words that differ if anything in it differs.
 fn state_of(folder: &Path) -> Vec<String> {
     let mut lines = Vec::new();
