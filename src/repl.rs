@@ -92,6 +92,8 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
         learner: None,
         bottle: options.bottle.clone(),
         size: Some(size),
+        // Proofs and grading draw the parameters of labs from this.
+        seed: std::env::var("BOTTLESHIP_SEED").ok(),
     })
     .map_err(|error| fault::doc(&error, error.hint().as_deref()))?;
     let mut desk = Desk::new(session, options.bottle.internet == bottle::Internet::Real, style, size);

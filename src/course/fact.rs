@@ -37,6 +37,8 @@ pub struct Fact {
     pub invert: bool,
     /// Abilities without which it does not apply.
     pub needs: Vec<String>,
+    /// Whether it must still hold when the whole lab is checked at its end.
+    pub lasting: bool,
     /// Fields of the world that the lab does not care about, each with the reason.
     pub mask: Vec<(String, String)>,
 }

@@ -26,6 +26,7 @@ pub fn unit(fields: &mut Fields<'_>, lab: bool, complaints: &mut Complaints) -> 
         words: fields.pairs("words", complaints),
         world,
         params,
+        drawn: super::text::Params::new(),
         place: fields.pairs("place", complaints),
         setup: fields.texts("setup", complaints),
         start: start(fields, complaints),

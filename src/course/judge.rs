@@ -169,6 +169,11 @@ pub fn observed(words: &str, finding: &Finding) -> String {
     fill(words, &values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Params>())
 }
 
+/// A value as text, on one line.
+pub fn plain(value: &serde_json::Value) -> String {
+    one_line(&select::text(value))
+}
+
 /// One line, not too long, no control characters: it will stand in a sentence on a terminal.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> =

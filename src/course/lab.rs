@@ -28,6 +28,7 @@ fn unit(node: &Node, task: &str, params: &Params, complaints: &mut Complaints) -
     let mut fields = Fields::open(node, "", complaints)?;
     let mut unit = head::unit(&mut fields, true, complaints);
     unit.intro = fill(task, params);
+    unit.drawn.clone_from(params);
     for (at, node) in fields.list("steps").into_iter().enumerate() {
         unit.steps.extend(step(node, at, complaints));
     }

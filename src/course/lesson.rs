@@ -38,6 +38,7 @@ fn unit(file: &Path, text: &str, params: &Params, complaints: &mut Complaints) -
     let mut fields = Fields::open(&node, "", complaints)?;
     let mut unit = head::unit(&mut fields, false, complaints);
     fields.finish(complaints);
+    unit.drawn.clone_from(params);
     let mut reader = Reader { file, params, complaints, intro: String::new(), steps: Vec::new(), prose: String::new(), questions: 0 };
     reader.body(body, body_line);
     (unit.intro, unit.steps) = (reader.intro, reader.steps);

@@ -1,11 +1,30 @@
 //! A learner at a unit: the current step, the world, and the verbs.
+//!
+//! The session owns the bottle and the learner's shell; the prompt types into the shell and tells the session about each line. Nothing advances
+//! by itself. A move to another step than the next makes a fresh world: boot, set-up, and the recorded lines of the steps before, replayed.
 
+mod checks;
+mod looking;
+mod moves;
+mod questions;
+mod show;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::error::Error;
-use super::view::{AnswerView, CheckView, DiffLine, Effect, HintView, MapLine, ReportView, StepView, UnitLine, WhyLine};
+use super::judge;
+use super::library::Course;
+use super::place::{BENCH, Place};
+use super::progress::{Progress, StepStanding, Typed, UnitStanding};
+use super::unit::{Step, Unit};
+use super::view::{CheckView, Effect, StepView};
+use super::world::Live;
 use crate::bottle::Bottle;
 use crate::bottle::shell::{Ready, Shell, Size};
+use crate::journal::{Event, Log, Reader};
 
 /// How a session is to start.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +37,8 @@ pub struct Options {
     pub unit: Option<String>,
     /// Who learns; parameters depend on it. The user's name if not given.
     pub learner: Option<String>,
+    /// Parameters are drawn from this instead of learner and attempt: for proofs and grading.
+    pub seed: Option<String>,
     /// What the bottle is to be; its hosts come from the unit.
     pub bottle: crate::bottle::Spec,
     /// The size of the terminal.
@@ -26,113 +47,34 @@ pub struct Options {
 
 /// A learner at a unit.
 pub struct Session {
-    shell: Shell,
-    bottle: Bottle,
+    course: Course,
+    progress: Progress,
+    options: Options,
+    unit: Unit,
+    step: usize,
+    place: Place,
+    moment: Moment,
+    /// The graded world while a copy made by `:play` is in front.
+    parked: Option<(Place, Moment)>,
+    /// The events that the last check rested on.
+    evidence: Vec<u64>,
 }
 
-fn later<T>() -> Result<T, Error> {
-    Err(Error::NotNow { why: "this verb is not built yet".to_owned(), hint: String::new() })
-}
-
-impl Session {
-    /// Opens the course and the learner's progress, boots the world of the current unit and sets it up.
-    pub fn start(_options: Options) -> Result<Session, Error> {
-        later()
-    }
-    /// The learner's shell on bench. After a verb that returns `fresh = true` it is a new one, waiting at its prompt (its last Ready: [`Session::ready`]).
-    pub fn shell(&mut self) -> &mut Shell {
-        &mut self.shell
-    }
-    /// How the shell waited when this session's world was made: what the prompt shows first.
-    pub fn ready(&self) -> Ready {
-        Ready::default()
-    }
-    pub fn bottle(&self) -> &Bottle {
-        &self.bottle
-    }
-    /// A line is about to be typed (any host): journals it, keeps it in the learner's history. Returns the number of its event.
-    pub fn line(&mut self, _host: &str, _line: &str) -> Result<u64, Error> {
-        later()
-    }
-    /// The line has ended: journals it and tells what it changed in the world.
-    pub fn line_end(&mut self, _seq: u64, _status: i32) -> Result<Effect, Error> {
-        later()
-    }
-    pub fn view(&self) -> StepView {
-        unimplemented!()
-    }
-    /// `:next`: the next step (or the next unit after the last). A step with facts that is not done is checked first and refuses, with the check.
-    pub fn next(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    pub fn back(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    /// `:goto STEP`, `:goto UNIT`, `:goto UNIT#STEP`: a fresh world with the lines of the steps before replayed.
-    pub fn goto(&mut self, _to: &str) -> Result<Moved, Error> {
-        later()
-    }
-    pub fn check(&mut self) -> Result<CheckView, Error> {
-        later()
-    }
-    pub fn hint(&mut self) -> Result<HintView, Error> {
-        later()
-    }
-    /// `:why [SEQ|FACT|WORD]`: the causes of the latest event that fits; without a subject, of the last thing a check rested on.
-    pub fn why(&mut self, _of: &str) -> Result<Vec<WhyLine>, Error> {
-        later()
-    }
-    /// `:reset`: the current step as it began, in a fresh world.
-    pub fn reset(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    /// `:play`: a second world like this one's step; the graded one is untouched until `:done`.
-    pub fn play(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    /// `:done`: leaves the copy.
-    pub fn done(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    pub fn skip(&mut self) -> Result<Moved, Error> {
-        later()
-    }
-    /// `:reveal`: the step's part of the solution, as lines to type.
-    pub fn reveal(&mut self) -> Result<Vec<String>, Error> {
-        later()
-    }
-    pub fn list(&self) -> Vec<UnitLine> {
-        Vec::new()
-    }
-    pub fn map(&self) -> Vec<MapLine> {
-        Vec::new()
-    }
-    /// `:answer TEXT`
-    pub fn answer(&mut self, _text: &str) -> Result<(), Error> {
-        later()
-    }
-    /// `:predict N`
-    pub fn predict(&mut self, _choice: &str) -> Result<AnswerView, Error> {
-        later()
-    }
-    /// `:quiz N`, `:quiz ID N`, `:quiz 1,3`
-    pub fn quiz(&mut self, _answer: &str) -> Result<AnswerView, Error> {
-        later()
-    }
-    pub fn note(&mut self, _text: &str) -> Result<(), Error> {
-        later()
-    }
-    pub fn report(&self) -> ReportView {
-        unimplemented!()
-    }
-    /// `:diff`: what differs now from the world as the step began.
-    pub fn diff(&mut self) -> Result<Vec<DiffLine>, Error> {
-        later()
-    }
-    /// Ends the world; progress is on the disk already.
-    pub fn end(self) -> Result<(), Error> {
-        Ok(())
-    }
+/// What is known of the world since the step and the unit began in it.
+#[derive(Debug)]
+struct Moment {
+    log: Log,
+    reader: Reader,
+    since_step: u64,
+    since_unit: u64,
+    /// Which things of `gone` facts were there when the step began.
+    baseline: BTreeMap<String, bool>,
+    /// The world as the step began.
+    snapshot: Value,
+    /// Lines typed in this step.
+    typed: Vec<String>,
+    /// How many of what there were before the last line.
+    census: Value,
 }
 
 /// The result of a verb that moves.
@@ -146,4 +88,201 @@ pub struct Moved {
     pub replayed: Vec<(String, i32)>,
     /// `:next` was refused: the check that says why.
     pub refused: Option<CheckView>,
+}
+
+impl Session {
+    /// Opens the course and the learner's progress, boots the world of the current unit and sets it up.
+    ///
+    /// # Errors
+    /// The course has mistakes, there is no such unit, or its world could not be made.
+    pub fn start(options: Options) -> Result<Session, Error> {
+        let course = Course::open(options.course.as_deref())?;
+        let learner = options.learner.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "learner".to_owned());
+        let mut progress = Progress::open(&options.state, &learner)?;
+        let (id, step) = first_place(&course, &progress, options.unit.as_deref())?;
+        let unit = open_unit(&course, &mut progress, &options, &id)?;
+        let step = step.map_or(Ok(0), |step| find_step(&unit, &step))?;
+        let (place, moment, _) = moves::make(&course, &progress, &options, &unit, step, &options.bottle.name)?;
+        let mut session = Session { course, progress, options, unit, step, place, moment, parked: None, evidence: Vec::new() };
+        session.remember_place()?;
+        Ok(session)
+    }
+
+    /// The learner's shell on bench. After a verb that returns `fresh = true` it is a new one, waiting at its prompt (see [`Session::ready`]).
+    pub fn shell(&mut self) -> &mut Shell {
+        &mut self.place.shell
+    }
+
+    /// How the shell waited when this session's world was made: what the prompt shows first.
+    pub fn ready(&self) -> Ready {
+        self.place.ready.clone()
+    }
+
+    /// The world.
+    pub fn bottle(&self) -> &Bottle {
+        &self.place.bottle
+    }
+
+    /// A line is about to be typed (on any host): journals it, and keeps it in the learner's history. Returns the number of its event.
+    ///
+    /// # Errors
+    /// The journal or the history cannot be written.
+    pub fn line(&mut self, host: &str, line: &str) -> Result<u64, Error> {
+        if self.parked.is_none() {
+            let typed = self.entry_of(host, line, false);
+            self.progress.typed(typed)?;
+        }
+        self.moment.typed.push(line.trim().to_owned());
+        let mut event = Event::new("you", "line", line);
+        host.clone_into(&mut event.host);
+        event.data = json!({ "step": self.place_name() });
+        Ok(self.place.bottle.emit(&event)?)
+    }
+
+    /// The line has ended: journals it, looks at the step's invariants, and tells what it changed in the world.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the world is gone.
+    pub fn line_end(&mut self, seq: u64, status: i32) -> Result<Effect, Error> {
+        let mut event = Event { cause: seq, ..Event::new("you", "line.end", "") };
+        event.data = json!({ "status": status });
+        self.place.bottle.emit(&event)?;
+        self.look_at_invariants(seq)?;
+        self.step_done_by_typing()?;
+        self.effect()
+    }
+
+    /// Ends the world; progress is on the disk already.
+    ///
+    /// # Errors
+    /// Something of the world could not be removed.
+    pub fn end(self) -> Result<(), Error> {
+        let Session { place, parked, .. } = self;
+        let Place { shell, bottle, .. } = place;
+        drop(shell);
+        bottle.shutdown()?;
+        if let Some((Place { shell, bottle, .. }, _)) = parked {
+            drop(shell);
+            bottle.shutdown()?;
+        }
+        Ok(())
+    }
+
+    /// `unit#step`.
+    fn place_name(&self) -> String {
+        format!("{}#{}", self.unit.id, self.current().id)
+    }
+
+    fn current(&self) -> &Step {
+        &self.unit.steps[self.step]
+    }
+
+    fn entry_of(&self, host: &str, line: &str, anew: bool) -> Typed {
+        let attempt = self.progress.seen(&self.unit.id).map_or(0, |unit| unit.attempt);
+        Typed { unit: self.unit.id.clone(), attempt, step: self.current().id.clone(), host: host.to_owned(), line: line.to_owned(), anew }
+    }
+
+    fn standing(&self) -> Option<&StepStanding> {
+        self.progress.seen(&self.unit.id)?.steps.get(&self.current().id)
+    }
+
+    /// The standing of the current step, to be changed; call [`Session::save`] afterwards.
+    fn standing_mut(&mut self) -> &mut StepStanding {
+        let id = self.current().id.clone();
+        self.unit_standing_mut().steps.entry(id).or_default()
+    }
+
+    fn unit_standing_mut(&mut self) -> &mut UnitStanding {
+        self.progress.standing.units.entry(self.unit.id.clone()).or_default()
+    }
+
+    /// Writes the progress; what is done in a copy does not count.
+    fn save(&self) -> Result<(), Error> {
+        if self.parked.is_none() { self.progress.save() } else { Ok(()) }
+    }
+
+    fn remember_place(&mut self) -> Result<(), Error> {
+        self.progress.standing.unit.clone_from(&self.unit.id);
+        self.progress.standing.step = self.current().id.clone();
+        self.save()
+    }
+
+    /// Reads what the journal got since the last look.
+    fn follow_journal(&mut self) -> Result<(), Error> {
+        let events = self.moment.reader.more()?;
+        self.moment.log.extend(events);
+        Ok(())
+    }
+}
+
+/// The last place, or the one asked for, or the first.
+fn first_place(course: &Course, progress: &Progress, asked: Option<&str>) -> Result<(String, Option<String>), Error> {
+    if let Some(asked) = asked {
+        let (unit, step) = asked.split_once('#').map_or((asked, None), |(unit, step)| (unit, Some(step.to_owned())));
+        return Ok((course.entry(unit)?.example.id.clone(), step));
+    }
+    let standing = &progress.standing;
+    if let Ok(entry) = course.entry(&standing.unit) {
+        let step = entry.example.step(&standing.step).map(|_| standing.step.clone());
+        return Ok((entry.example.id.clone(), step));
+    }
+    let first = course.units().first().ok_or_else(|| Error::NotNow {
+        why: "the course has no lesson and no lab".to_owned(),
+        hint: "give a course folder with `--course DIR`".to_owned(),
+    })?;
+    Ok((first.example.id.clone(), None))
+}
+
+/// A unit with this learner's parameters.
+fn open_unit(course: &Course, progress: &mut Progress, options: &Options, id: &str) -> Result<Unit, Error> {
+    let attempt = progress.unit(course, id).attempt;
+    let seed = options.seed.clone().unwrap_or_else(|| format!("{}/{attempt}", progress.learner));
+    Ok(course.unit(id, &seed)?.0)
+}
+
+fn find_step(unit: &Unit, step: &str) -> Result<usize, Error> {
+    let number = step.parse::<usize>().ok().filter(|number| (1..=unit.steps.len()).contains(number));
+    unit.step(step).or(number.map(|number| number - 1)).ok_or_else(|| {
+        let names = unit.steps.iter().map(|step| step.id.as_str());
+        Error::Unknown { what: "step", name: step.to_owned(), nearest: super::fields::nearest(step, names).map(str::to_owned) }
+    })
+}
+
+impl Moment {
+    /// Begins to watch a world in which `step` begins now.
+    fn begin(place: &Place, unit: &Unit, step: usize, since_unit: Option<u64>) -> Result<Moment, Error> {
+        let mut reader = Reader::open(place.bottle.journal())?;
+        let mut log = Log::default();
+        log.extend(reader.more()?);
+        let since_unit = since_unit.unwrap_or_else(|| log.last());
+        let mut moment = Moment {
+            log,
+            reader,
+            since_step: 0,
+            since_unit,
+            baseline: BTreeMap::new(),
+            snapshot: Value::Null,
+            typed: Vec::new(),
+            census: Value::Null,
+        };
+        moment.activate(place, unit, step)?;
+        Ok(moment)
+    }
+
+    /// A step begins now: only what happens from here on counts for it.
+    fn activate(&mut self, place: &Place, unit: &Unit, step: usize) -> Result<(), Error> {
+        let current = &unit.steps[step];
+        self.since_step = place.bottle.emit(&Event::new("course", "step", format!("{}#{}", unit.id, current.id)))?;
+        let mut world = Live { bottle: &place.bottle };
+        for fact in &current.facts {
+            let there = judge::is_there(fact, &mut world);
+            let earlier = fact.since == super::fact::Since::Unit && self.baseline.get(&fact.id) == Some(&true);
+            self.baseline.insert(fact.id.clone(), there || earlier);
+        }
+        let bench = place.bottle.host(BENCH)?;
+        self.snapshot = bench.probe(&crate::bottle::Probe::Snapshot)?;
+        self.census = bench.probe(&crate::bottle::Probe::Census)?;
+        self.typed.clear();
+        Ok(())
+    }
 }

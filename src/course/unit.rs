@@ -2,6 +2,7 @@
 
 use super::fact::Fact;
 use super::params::Param;
+use super::text::Params;
 
 /// A lesson or a lab.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Unit {
     pub words: Vec<(String, String)>,
     pub world: WorldNeeds,
     pub params: Vec<Param>,
+    /// The values that they have in this reading.
+    pub drawn: Params,
     /// Files to copy before the set-up: below the unit's folder, on the host.
     pub place: Vec<(String, String)>,
     /// Commands of the set-up.

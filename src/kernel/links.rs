@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_passed_over() {
         for length in 0..40 {
-            let bytes: Vec<u8> = (0..length).map(|byte| byte * 7).collect();
+            let bytes: Vec<u8> = (0..length).map(|byte: u8| byte.wrapping_mul(7)).collect();
             attributes(&bytes).for_each(drop);
             let _ = (link(&bytes), address(&bytes), route(&bytes), take(&bytes, &mut Vec::new()));
         }

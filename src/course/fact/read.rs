@@ -36,6 +36,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
     let since = fields.word("since", &["step", "lab"], complaints);
     let invert = fields.truth("invert", complaints).unwrap_or(false);
     let needs = fields.texts("needs", complaints);
+    let lasting = fields.truth("lasting", complaints).unwrap_or(true);
     let mask = fields.pairs("mask", complaints);
     let known = fields.needed("kind", complaints).is_some();
     let word = if known { fields.word("kind", &KINDS, complaints) } else { None };
@@ -54,7 +55,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
         );
     }
     let since = if since == Some("lab") { Since::Unit } else { Since::Step };
-    Some(Fact { id: String::new(), host, kind, not_yet: None, fail: None, hold, points, since, invert, needs, mask })
+    Some(Fact { id: String::new(), host, kind, not_yet: None, fail: None, hold, points, since, invert, needs, lasting, mask })
 }
 
 /// `TYPE/NAME`.

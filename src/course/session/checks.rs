@@ -1,0 +1,297 @@
+//! `:check`: the facts of the step, now and for as long as they must hold.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::super::error::Error;
+use super::super::fact::{Fact, Kind};
+use super::super::judge::{self, Context, Finding, observed, say};
+use super::super::unit::{Block, Step};
+use super::super::view::{CheckView, FactView, MistakeView, StepState, Verdict};
+use super::super::world::{Live, Once, World};
+use super::Session;
+use crate::journal::Event;
+use crate::kernel::poll;
+
+/// How often a fact that must hold is looked at again.
+const AGAIN: Duration = Duration::from_millis(25);
+
+/// A fact with what was found about it.
+pub(in crate::course) struct Judged<'f> {
+    pub fact: &'f Fact,
+    pub finding: Finding,
+    pub held: Option<Duration>,
+    pub not_here: Option<String>,
+}
+
+/// Judges all facts of a step at one moment.
+pub(in crate::course) fn judge_step<'f>(
+    step: &'f Step,
+    world: &mut dyn World,
+    context: &Context<'_>,
+    missing: &dyn Fn(&Fact) -> Option<String>,
+) -> Vec<Judged<'f>> {
+    let mut once = Once::new(world);
+    let judged = |fact| {
+        let not_here = missing(fact);
+        let finding = match &not_here {
+            Some(_) => Finding { verdict: Verdict::Pass, got: String::new(), subject: String::new(), events: Vec::new() },
+            None => judge::judge(fact, &mut once, context),
+        };
+        Judged { fact, finding, held: None, not_here }
+    };
+    step.facts.iter().map(judged).collect()
+}
+
+/// The worst verdict.
+pub(in crate::course) fn worst(facts: &[Judged<'_>]) -> Verdict {
+    facts.iter().filter(|judged| judged.not_here.is_none()).map(|judged| judged.finding.verdict).max().unwrap_or(Verdict::Pass)
+}
+
+impl Session {
+    /// `:check`.
+    ///
+    /// # Errors
+    /// The step has nothing to check, or the journal cannot be read.
+    pub fn check(&mut self) -> Result<CheckView, Error> {
+        if self.current().facts.is_empty() {
+            return Err(Error::NotNow { why: "this step has nothing to check".to_owned(), hint: "`:next` goes on".to_owned() });
+        }
+        self.follow_journal()?;
+        let mut view = self.judge_current();
+        let passed = view.verdict == Verdict::Pass;
+        if passed && self.unit.lab && self.step + 1 == self.unit.steps.len() && self.parked.is_none() {
+            self.judge_whole_lab(&mut view);
+        }
+        self.record_check(&mut view)?;
+        Ok(view)
+    }
+
+    fn context<'c>(&'c self, step: &'c Step, place: &'c str) -> Context<'c> {
+        let given =
+            self.progress.seen(&self.unit.id).and_then(|unit| unit.steps.get(&step.id)).and_then(|standing| standing.answer.as_deref());
+        Context {
+            log: &self.moment.log,
+            since_step: self.moment.since_step,
+            since_unit: self.moment.since_unit,
+            given,
+            shell: self.place.shell.pid(),
+            step: place,
+            baseline: &self.moment.baseline,
+            facts: &step.facts,
+        }
+    }
+
+    fn missing(&self, needs: &[String]) -> Option<String> {
+        let missing = self.place.bottle.abilities().missing(needs);
+        missing.first().map(|(_, reason)| reason.clone())
+    }
+
+    fn judge_current(&self) -> CheckView {
+        let (step, place) = (self.current(), self.place_name());
+        let context = self.context(step, &place);
+        let mut world = Live { bottle: &self.place.bottle };
+        let began = Instant::now();
+        let not_here = |fact: &Fact| self.missing(&step.needs).or_else(|| self.missing(&fact.needs));
+        let mut judged = judge_step(step, &mut world, &context, &not_here);
+        let mut took = began.elapsed();
+        if worst(&judged) == Verdict::Pass {
+            hold(&mut judged, &mut world, &context);
+        }
+        let verdict = if judged.iter().all(|judged| judged.not_here.is_some()) { Verdict::Vacuous } else { worst(&judged) };
+        let began = Instant::now();
+        let mistake = (verdict != Verdict::Pass && verdict != Verdict::Error).then(|| self.mistake(step, &mut world, &context)).flatten();
+        took += began.elapsed();
+        let facts: Vec<FactView> = judged.iter().map(view).collect();
+        CheckView {
+            unit: self.unit.id.clone(),
+            step: step.id.clone(),
+            verdict,
+            points: points(step, &facts),
+            of: step.points,
+            facts,
+            mistake,
+            debrief: step.debrief.clone().filter(|_| verdict == Verdict::Pass),
+            took,
+            unit_done: false,
+            next: None,
+        }
+    }
+
+    fn mistake(&self, step: &Step, world: &mut dyn World, context: &Context<'_>) -> Option<MistakeView> {
+        let mut once = Once::new(world);
+        step.mistakes.iter().find_map(|mistake| {
+            let finding = judge::judge(&mistake.when, &mut once, context);
+            let applies = finding.verdict == Verdict::Pass && self.missing(&mistake.when.needs).is_none();
+            applies.then(|| MistakeView { id: mistake.id.clone(), say: observed(&mistake.say, &finding), hint: mistake.hint })
+        })
+    }
+
+    /// The pass of the last step stands only if what the earlier steps made still holds.
+    fn judge_whole_lab(&self, view: &mut CheckView) {
+        let mut world = Live { bottle: &self.place.bottle };
+        let last = self.unit.steps.len() - 1;
+        for step in &self.unit.steps[..last] {
+            let place = format!("{}#{}", self.unit.id, step.id);
+            let context = self.context(step, &place);
+            let lasting = |fact: &Fact| {
+                (fact.kind.is_history() || !fact.lasting || matches!(fact.kind, Kind::Gone(_)))
+                    .then(|| "need not hold at the end".to_owned())
+            };
+            let missing = |fact: &Fact| lasting(fact).or_else(|| self.missing(&step.needs)).or_else(|| self.missing(&fact.needs));
+            for judged in judge_step(step, &mut world, &context, &missing) {
+                if judged.not_here.is_none() && judged.finding.verdict != Verdict::Pass {
+                    view.verdict = view.verdict.max(judged.finding.verdict);
+                    let mut fact = self::view(&judged);
+                    fact.id = format!("{}#{}", step.id, fact.id);
+                    fact.points = 0;
+                    view.facts.push(fact);
+                }
+            }
+        }
+        if view.verdict != Verdict::Pass {
+            view.debrief = None;
+        }
+    }
+
+    /// Journals the check, and keeps a pass.
+    fn record_check(&mut self, view: &mut CheckView) -> Result<(), Error> {
+        self.evidence = view.facts.iter().flat_map(|fact| fact.events.iter().copied()).collect();
+        let state = self.standing().and_then(|standing| standing.state);
+        let counts = self.parked.is_none();
+        if counts {
+            let points = view.points;
+            let standing = self.standing_mut();
+            standing.checks += 1;
+            if view.verdict == Verdict::Pass {
+                standing.points = standing.points.max(points);
+                standing.state = Some(if state == Some(StepState::Revealed) { StepState::Revealed } else { StepState::Done });
+            }
+            self.save()?;
+        }
+        let place = self.place_name();
+        if view.verdict == Verdict::Pass && counts && self.unit.lab {
+            match self.unit.steps.get(self.step + 1).map(|step| step.title.clone()) {
+                Some(goal) => {
+                    self.step += 1;
+                    self.moment.activate(&self.place, &self.unit, self.step)?;
+                    self.remember_place()?;
+                    view.next = Some(goal);
+                }
+                None => view.unit_done = true,
+            }
+        }
+        let mut event = Event::new("check", "check", place);
+        event.data = json!({
+            "verdict": view.verdict, "took_us": view.took.as_micros() as u64, "mistake": view.mistake.as_ref().map(|mistake| &mistake.id),
+            "points": view.points, "of": view.of,
+            "facts": view.facts.iter().map(|fact| json!({ "id": fact.id, "verdict": fact.verdict, "got": fact.got, "say": fact.say,
+                "not_here": fact.not_here, "points": fact.points })).collect::<Vec<_>>(),
+        });
+        self.place.bottle.emit(&event)?;
+        Ok(())
+    }
+
+    /// After a line: a look at every fact that an invariant of the step is about, written into the journal.
+    pub(super) fn look_at_invariants(&mut self, cause: u64) -> Result<(), Error> {
+        let step = self.current();
+        let watched: Vec<&Fact> = step
+            .facts
+            .iter()
+            .filter_map(|fact| if let Kind::Invariant { of } = &fact.kind { Some(of) } else { None })
+            .filter_map(|of| step.facts.iter().find(|fact| fact.id == *of))
+            .collect();
+        if watched.is_empty() {
+            return Ok(());
+        }
+        let place = self.place_name();
+        let mut world = Live { bottle: &self.place.bottle };
+        let mut once = Once::new(&mut world);
+        let context = self.context(step, &place);
+        let mut events = Vec::new();
+        for fact in watched {
+            let finding = judge::judge(fact, &mut once, &context);
+            let mut event = Event { cause, ..Event::new("check", "look", format!("{place}#{}", fact.id)) };
+            event.data = json!({ "verdict": finding.verdict, "got": finding.got });
+            events.push(event);
+        }
+        for event in &events {
+            self.place.bottle.emit(event)?;
+        }
+        Ok(())
+    }
+
+    /// A step without facts is done when its commands were typed and its questions answered.
+    pub(super) fn step_done_by_typing(&mut self) -> Result<(), Error> {
+        let step = self.current();
+        let asks = step.blocks.iter().any(|block| matches!(block, Block::Run { .. } | Block::Quiz(_) | Block::Predict(_)));
+        if step.facts.is_empty() && asks && self.standing().is_none_or(|standing| standing.state.is_none()) && self.all_typed_and_answered()
+        {
+            self.standing_mut().state = Some(StepState::Done);
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the commands of the step that apply here were typed, and its questions answered.
+    pub(super) fn all_typed_and_answered(&self) -> bool {
+        let step = self.current();
+        let none = BTreeMap::new();
+        let answered = self.standing().map_or(&none, |standing| &standing.questions);
+        step.blocks.iter().all(|block| match block {
+            Block::Run { commands, needs, .. } => {
+                self.missing(needs).is_some()
+                    || commands.iter().all(|command| self.moment.typed.iter().any(|typed| typed == command.text.trim()))
+            }
+            Block::Quiz(question) | Block::Predict(question) => answered.contains_key(&question.id),
+            _ => true,
+        })
+    }
+}
+
+/// Looks again and again at the facts that must hold for a while; the first look that fails ends it.
+fn hold(judged: &mut [Judged<'_>], world: &mut dyn World, context: &Context<'_>) {
+    let longest = judged.iter().filter(|judged| judged.not_here.is_none()).map(|judged| judged.fact.hold).max().unwrap_or_default();
+    let began = Instant::now();
+    let mut fails = false;
+    while began.elapsed() < longest && !fails {
+        // Nothing announces that a fact stops to hold, so it is looked at at short intervals; poll(2) on nothing is the clock.
+        let left = longest.saturating_sub(began.elapsed()).min(AGAIN);
+        let _ = poll::readable(&[], Some(left));
+        let mut once = Once::new(world);
+        for judged in judged
+            .iter_mut()
+            .filter(|judged| judged.not_here.is_none() && began.elapsed() <= judged.fact.hold + AGAIN && !judged.fact.hold.is_zero())
+        {
+            let finding = judge::judge(judged.fact, &mut once, context);
+            judged.held = Some(began.elapsed().min(judged.fact.hold));
+            if finding.verdict != Verdict::Pass {
+                judged.finding = finding;
+                fails = true;
+            }
+        }
+    }
+}
+
+fn view(judged: &Judged<'_>) -> FactView {
+    FactView {
+        id: judged.fact.id.clone(),
+        verdict: judged.finding.verdict,
+        say: say(judged.fact, &judged.finding),
+        got: judged.finding.got.clone(),
+        points: judged.fact.points,
+        events: judged.finding.events.clone(),
+        held: judged.held,
+        not_here: judged.not_here.clone(),
+    }
+}
+
+/// The step's points, shared out to its facts by their own points; facts that do not apply here give theirs to the others.
+fn points(step: &Step, facts: &[FactView]) -> u32 {
+    let counted = || facts.iter().filter(|fact| fact.not_here.is_none());
+    let all: u32 = counted().map(|fact| fact.points).sum();
+    let reached: u32 = counted().filter(|fact| fact.verdict == Verdict::Pass).map(|fact| fact.points).sum();
+    if all == 0 { 0 } else { step.points * reached / all }
+}
