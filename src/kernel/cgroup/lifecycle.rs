@@ -168,9 +168,9 @@ impl Cgroup {
             fs::write_once(&tree.file("cgroup.kill"), "1")?;
         }
         // v1, and those who left the v2 cgroup: until a look finds nobody. From the second look on frozen first, so that none forks
-        // between the look and the kill; a frozen v1 process takes its SIGKILL when it is thawed.
+        // between the look and the kill.
         for attempt in 0..8 {
-            let killed = if attempt == 0 { self.kill_round(None)? } else { self.kill_round(self.v1_freezer().ok().as_deref())? };
+            let killed = self.kill_round(attempt > 0)?;
             if killed.is_empty() {
                 break;
             }
@@ -179,11 +179,18 @@ impl Cgroup {
         Ok(())
     }
 
-    fn kill_round(&self, freezer: Option<&Path>) -> Result<Vec<OwnedFd>> {
-        let set = |state: &str| freezer.map_or(Ok(()), |file| fs::write_once(file, state));
-        set("FROZEN")?;
+    fn kill_round(&self, freeze: bool) -> Result<Vec<OwnedFd>> {
+        let freezer = self.v1_freezer().ok();
+        if let Some(state) = freezer.as_ref().filter(|_| freeze) {
+            fs::write_once(state, "FROZEN")?;
+        }
         let killed = self.handles().and_then(|handles| kill_each(&handles).map(|()| handles));
-        set("THAWED")?;
+        // A frozen v1 process takes its SIGKILL when it is thawed, whoever froze it.
+        if let Some(state) = freezer
+            && fs::read(&state)?.trim() != "THAWED"
+        {
+            fs::write_once(&state, "THAWED")?;
+        }
         killed
     }
 

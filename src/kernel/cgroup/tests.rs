@@ -12,8 +12,11 @@ struct Scratch(Cgroup);
 
 impl Scratch {
     fn new(name: &str) -> Option<Scratch> {
-        let layout = Layout::detect().unwrap();
-        match Cgroup::create(&layout, &PathBuf::from(format!("bottleship-test-{name}-{}", std::process::id()))) {
+        Scratch::on(&Layout::detect().unwrap(), name)
+    }
+
+    fn on(layout: &Layout, name: &str) -> Option<Scratch> {
+        match Cgroup::create(layout, &PathBuf::from(format!("bottleship-test-{name}-{}", std::process::id()))) {
             Ok(cgroup) => Some(Scratch(cgroup)),
             Err(error @ Error::NotDelegated { .. }) => {
                 eprintln!("not run: {error}");
@@ -24,16 +27,38 @@ impl Scratch {
     }
 }
 
-/// A process inside that does nothing until it is killed.
-fn sleeper(cgroup: &Cgroup) -> Process {
+/// What this machine has, and on a hybrid one its v1 trees as if they were all: the ways without `cgroup.kill` are walked, too.
+fn layouts() -> Vec<(&'static str, Layout)> {
+    let whole = Layout::detect().unwrap();
+    let v1 = Layout { hierarchies: whole.hierarchies.iter().filter(|tree| tree.version == Version::V1).cloned().collect() };
+    let mut all = vec![("whole", whole.clone())];
+    if !v1.hierarchies.is_empty() && v1 != whole {
+        all.push(("v1", v1));
+    }
+    all
+}
+
+/// A process that was put into the cgroup before it does `work`. The tests have threads, so `work` must not allocate: another thread may have
+/// held the allocator's lock at the clone.
+fn inside(cgroup: &Cgroup, work: impl FnOnce() -> i32) -> Process {
+    let (here, there) = crate::kernel::socket::pair().unwrap();
     let child = process::clone3(CloneFlags::empty(), None, || {
-        loop {
-            nix::unistd::pause();
-        }
+        let mut go = [0];
+        if nix::unistd::read(&there, &mut go) == Ok(1) { work() } else { 255 }
     });
     let child = child.unwrap();
     cgroup.add(child.pid).unwrap();
+    nix::unistd::write(&here, b"!").unwrap();
     child
+}
+
+/// A process inside that does nothing until it is killed.
+fn sleeper(cgroup: &Cgroup) -> Process {
+    inside(cgroup, || {
+        loop {
+            nix::unistd::pause();
+        }
+    })
 }
 
 impl Drop for Scratch {
@@ -45,24 +70,29 @@ impl Drop for Scratch {
 
 #[test]
 fn lives_and_dies_with_children_inside() {
-    let Some(scratch) = Scratch::new("life") else { return };
-    let layout = Layout::detect().unwrap();
+    for (name, layout) in layouts() {
+        let Some(scratch) = Scratch::on(&layout, &format!("life-{name}")) else { return };
+        live_and_die(&layout, &scratch);
+    }
+}
+
+fn live_and_die(layout: &Layout, scratch: &Scratch) {
     // Leaves only: on a unified machine a cgroup that hands on controllers may have no processes of its own.
-    let leaf = |name: &str| Cgroup::create(&layout, &scratch.0.path().join(name)).unwrap();
+    let leaf = |name: &str| Cgroup::create(layout, &scratch.0.path().join(name)).unwrap();
     let (inner, other) = (leaf("a/b"), leaf("c"));
     let (one, two) = (sleeper(&other), sleeper(&inner));
     assert_eq!(other.processes().unwrap(), [one.pid]);
     let mut both = [one.pid, two.pid];
     both.sort_unstable();
     assert_eq!(scratch.0.all_processes().unwrap(), both);
-    assert_eq!(Cgroup::of(&layout, two.pid).unwrap().directories().collect::<Vec<_>>(), inner.directories().collect::<Vec<_>>());
+    assert_eq!(Cgroup::of(layout, two.pid).unwrap().directories().collect::<Vec<_>>(), inner.directories().collect::<Vec<_>>());
     scratch.0.kill().unwrap();
     for process in [one, two] {
         assert_eq!(process::wait(process.fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL));
     }
     scratch.0.remove().unwrap();
     assert!(scratch.0.directories().all(|directory| !directory.exists()));
-    assert!(Cgroup::open(&layout, scratch.0.path()).is_err());
+    assert!(Cgroup::open(layout, scratch.0.path()).is_err());
 }
 
 #[test]
@@ -94,28 +124,27 @@ fn a_limit_that_nobody_has_is_named() {
 
 #[test]
 fn frozen_is_frozen_until_thawed() {
-    let Some(scratch) = Scratch::new("freeze") else { return };
-    let sleeper = sleeper(&scratch.0);
-    scratch.0.freeze().unwrap();
-    assert!(scratch.0.frozen().unwrap());
-    scratch.0.thaw().unwrap();
-    assert!(!scratch.0.frozen().unwrap());
-    scratch.0.kill().unwrap();
-    process::wait(sleeper.fd.as_fd()).unwrap();
+    for (name, layout) in layouts() {
+        let Some(scratch) = Scratch::on(&layout, &format!("freeze-{name}")) else { return };
+        let sleeper = sleeper(&scratch.0);
+        scratch.0.freeze().unwrap();
+        assert!(scratch.0.frozen().unwrap(), "{name}");
+        scratch.0.thaw().unwrap();
+        assert!(!scratch.0.frozen().unwrap(), "{name}");
+        // Also a frozen one can be killed.
+        scratch.0.freeze().unwrap();
+        scratch.0.kill().unwrap();
+        assert_eq!(process::wait(sleeper.fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL), "{name}");
+    }
 }
 
 /// Opens a file in a new process inside the cgroup; what open(2) said is the exit code.
-fn open_inside(cgroup: &Cgroup, path: &str) -> i32 {
-    let child = process::clone3(CloneFlags::empty(), None, || {
-        if cgroup.add(std::process::id() as i32).is_err() {
-            return 255;
-        }
-        match std::fs::File::open(path) {
-            Ok(_) => 0,
-            Err(error) => error.raw_os_error().unwrap_or(254),
-        }
+fn open_inside(cgroup: &Cgroup, path: &std::ffi::CStr) -> i32 {
+    let child = inside(cgroup, || match rustix::fs::open(path, OFlags::RDONLY, Mode::empty()) {
+        Ok(_) => 0,
+        Err(errno) => errno.raw_os_error(),
     });
-    match process::wait(child.unwrap().fd.as_fd()).unwrap() {
+    match process::wait(child.fd.as_fd()).unwrap() {
         Exit::Code(code) => code,
         other => panic!("{other:?}"),
     }
@@ -130,14 +159,14 @@ fn devices_are_refused_by_list_and_by_program() {
         Err(Error::Kernel(error)) if error.errno == Errno::EPERM => return eprintln!("not run: {error}"),
         other => other.unwrap(),
     }
-    assert_eq!((open_inside(&scratch.0, "/dev/null"), open_inside(&scratch.0, "/dev/zero")), (0, libc::EPERM));
+    assert_eq!((open_inside(&scratch.0, c"/dev/null"), open_inside(&scratch.0, c"/dev/zero")), (0, libc::EPERM));
     // The same by the v2 program, beside whatever v1 says, and again with other rules in its place.
     scratch.0.set_devices(&[DeviceRule { allow: true, ..DeviceRule::default() }]).unwrap();
-    assert_eq!(open_inside(&scratch.0, "/dev/zero"), 0);
+    assert_eq!(open_inside(&scratch.0, c"/dev/zero"), 0);
     if scratch.0.attach_devices(&rules).unwrap().is_some() {
-        assert_eq!((open_inside(&scratch.0, "/dev/null"), open_inside(&scratch.0, "/dev/zero")), (0, libc::EPERM));
+        assert_eq!((open_inside(&scratch.0, c"/dev/null"), open_inside(&scratch.0, c"/dev/zero")), (0, libc::EPERM));
         scratch.0.attach_devices(&[DeviceRule { allow: true, ..DeviceRule::default() }]).unwrap();
-        assert_eq!(open_inside(&scratch.0, "/dev/zero"), 0);
+        assert_eq!(open_inside(&scratch.0, c"/dev/zero"), 0);
     }
 }
 
@@ -148,14 +177,13 @@ fn an_out_of_memory_kill_is_noticed() {
     scratch.0.apply(&serde_json::from_str(limit).unwrap()).unwrap();
     let mut watch = OomWatch::new(&scratch.0).unwrap();
     assert_eq!(watch.take(), 0);
-    let hog = process::clone3(CloneFlags::empty(), None, || {
-        if scratch.0.add(std::process::id() as i32).is_err() {
-            return 1;
-        }
-        let hoard: Vec<u8> = (0..64 << 20).map(|byte| byte as u8).collect();
-        hoard.iter().map(|byte| i32::from(*byte)).max().unwrap_or(0)
+    let hog = inside(&scratch.0, || {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        // SAFETY: a fresh anonymous mapping that nobody else knows of; populating it is the hoarding.
+        let hoard = unsafe { libc::mmap(std::ptr::null_mut(), 64 << 20, libc::PROT_WRITE, flags, -1, 0) };
+        i32::from(hoard == libc::MAP_FAILED)
     });
-    assert_eq!(process::wait(hog.unwrap().fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL));
+    assert_eq!(process::wait(hog.fd.as_fd()).unwrap(), Exit::Signal(libc::SIGKILL));
     let mut ready = [nix::poll::PollFd::new(watch.fd(), nix::poll::PollFlags::POLLIN)];
     assert_eq!(nix::poll::poll(&mut ready, nix::poll::PollTimeout::from(5000u16)).unwrap(), 1, "no event");
     assert_eq!(watch.take(), 1);
