@@ -37,8 +37,10 @@ use crate::kernel::{self, foreground, poll, pty};
 pub use crate::kernel::pty::Size;
 pub use place::{Entry, Place};
 
-/// Where the rc file lies on a host.
-const RC_FILE: &str = "/run/bottleship/bashrc";
+/// Where rc files lie on a host; each shell has its own, for its own nonce.
+const RC_FILES: &str = "/run/bottleship/bashrc";
+/// How long bash may take to its first prompt; a learner's own `.bashrc` may be slow, or wait for ever.
+const START: Duration = Duration::from_secs(20);
 
 /// The longest line that goes through the terminal's line mode, in bytes. The kernel keeps 4095 and drops the rest without a word.
 const LONGEST_LINE: usize = 4000;
@@ -163,9 +165,10 @@ impl Shell {
     /// The host has no bash, or is gone; or bash ended instead of waiting.
     pub fn start(host: &Host, size: Size) -> Result<(Shell, Ready), Error> {
         let nonce = format!("{:08x}{:08x}", std::process::id(), kernel::xray::now() as u32);
-        host.write_file(RC_FILE, marks::rc_file(&nonce).as_bytes(), 0o644)?;
+        let rc_file = format!("{RC_FILES}-{nonce}");
+        host.write_file(&rc_file, marks::rc_file(&nonce).as_bytes(), 0o644)?;
         let run = Run {
-            argv: ["bash", "--noediting", "--rcfile", RC_FILE, "-i"].map(str::to_owned).into(),
+            argv: ["bash", "--noediting", "--rcfile", &rc_file, "-i"].map(str::to_owned).into(),
             tty: Some((size.columns, size.rows)),
             ..Run::default()
         };
@@ -176,14 +179,16 @@ impl Shell {
         shell.running = Some(running);
         let mut said = Vec::new();
         loop {
-            match shell.next(None).map_err(Error::at("start bash"))? {
+            match shell.next(Some(START)).map_err(Error::at("start bash"))? {
                 Some(Event::Ready(ready)) => return Ok((shell, ready)),
                 Some(Event::Output(bytes)) => said.extend(bytes),
-                Some(Event::Gone) => {
-                    let why = format!("it ended at once: {}", String::from_utf8_lossy(&said).trim());
-                    return Err(Error::Refused { doing: format!("start bash on `{}`", host.name()), why, errno: None, hint: None });
+                Some(Event::Started | Event::More) => {}
+                ended => {
+                    let what = if ended.is_some() { "it ended at once" } else { "it does not come to its prompt" };
+                    let why = format!("{what}: {}", String::from_utf8_lossy(&said).trim());
+                    let hint = Some("a line in ~/.bashrc on that host may be the reason".to_owned());
+                    return Err(Error::Refused { doing: format!("start bash on `{}`", host.name()), why, errno: None, hint });
                 }
-                _ => {}
             }
         }
     }

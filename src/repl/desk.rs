@@ -263,7 +263,10 @@ impl Desk {
                     return Ok(Stop::Ready(ready));
                 }
                 Stop::Reads => watch = self.feed(lines, typist)?,
-                Stop::Called => self.called(typist)?,
+                Stop::Called => {
+                    self.called(typist)?;
+                    watch = typist.marks();
+                }
                 stop => return Ok(stop),
             }
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use owo_colors::OwoColorize as _;
 use rustyline::completion::{Completer, Pair};
-use rustyline::config::{Builder, CompletionType};
+use rustyline::config::{Builder, CompletionType, Configurer as _};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
@@ -64,8 +64,10 @@ impl LineEditor {
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
             .color_mode(if rich { ColorMode::Enabled } else { ColorMode::Disabled })
+            .bracketed_paste(rich)
             .build();
         let mut editor = Editor::with_config(config)?;
+        editor.enable_synchronized_output(rich);
         editor.set_helper(Some(Knowing { knows: RefCell::default(), rich }));
         // None yet at the first start.
         let _ = editor.load_history(history);

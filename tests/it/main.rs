@@ -1,6 +1,7 @@
 //! Black box tests: one binary, so that the crate is linked once. A test runs `bottleship` as a person would, in its own state folder.
 
 mod map;
+mod prompt;
 mod security;
 mod support;
 mod terminal;

@@ -1,0 +1,68 @@
+//! Without a terminal: pipes and scripts, and their exit codes.
+
+use std::fs;
+
+use super::bottleship;
+use crate::support::Sandbox;
+
+#[test]
+fn a_pipe_is_typed_line_by_line() {
+    let sandbox = Sandbox::new();
+    let output = bottleship(&sandbox, &[]).input("cd /usr\npwd\n:list\ncat <<END\nof $PWD\nEND\n").succeeds();
+    for expected in ["/usr\n", "test/first", "of /usr\n"] {
+        assert!(output.stdout.contains(expected), "{expected} is missing in {output}");
+    }
+    assert!(!output.stdout.contains('\x1b') && !output.stdout.contains('\r'), "{output}");
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_last_line_that_failed() {
+    let sandbox = Sandbox::new();
+    for (script, code) in [("true\n", 0), ("(exit 7)\ntrue\n", 7), (":check\n", 1), (":chek\n", 2), ("mkdir /srv/made\n:check\n", 0)] {
+        bottleship(&sandbox, &[]).input(script).exits(code);
+    }
+}
+
+#[test]
+fn a_script_can_stop_at_the_first_failure() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.path().join("script");
+    fs::write(&script, "# a comment\n(exit 4)\necho reached\n").expect("write the script");
+    let script = script.to_str().expect("a path of text");
+    let output = bottleship(&sandbox, &["run", script]).exits(4);
+    assert!(output.stdout.contains("reached"));
+    let output = bottleship(&sandbox, &["run", "--stop-on-error", script]).exits(4);
+    assert!(!output.stdout.contains("reached"));
+}
+
+#[test]
+fn programs_that_read_get_the_lines_that_follow() {
+    let sandbox = Sandbox::new();
+    let output =
+        bottleship(&sandbox, &[]).input("sh\necho nested $((2+3))\n:map\nexit\nread x\nword\necho got $x\ncat\nto the end\n").succeeds();
+    for expected in ["nested 5\n", "Make a folder", "got word\n", "to the end\n"] {
+        assert!(output.stdout.contains(expected), "{expected} is missing in {output}");
+    }
+}
+
+#[test]
+fn a_script_that_ends_within_a_command_ends() {
+    let sandbox = Sandbox::new();
+    bottleship(&sandbox, &[]).input("echo 'open\n").exits(130);
+}
+
+#[test]
+fn an_unknown_command_says_what_was_meant() {
+    let sandbox = Sandbox::new();
+    let output = bottleship(&sandbox, &[]).input(":hnit\n").exits(2);
+    assert!(output.stdout.contains("error: there is no course command `:hnit`\nhint: did you mean `:hint`?"), "{output}");
+}
+
+#[test]
+fn a_course_that_is_not_there_is_an_error_with_a_cause() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.bottleship(["--course", "/nowhere"]).input("true\n").exits(125);
+    assert!(output.stderr.starts_with("error: "), "{output}");
+    let output = sandbox.bottleship(["run", "/nowhere"]).exits(125);
+    assert!(output.stderr.contains("error: read the script `/nowhere`"), "{output}");
+}
