@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+mod book;
 mod lab;
 mod prompt;
 mod toolbox;
@@ -26,6 +27,7 @@ pub struct Tool {
 pub const TOOLS: &[Tool] = &[
     prompt::RUN,
     lab::LAB,
+    book::BOOK,
     toolbox::TOOLBOX,
     xray::ATTACH,
 ];

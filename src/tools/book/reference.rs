@@ -1,0 +1,59 @@
+//! The reference: every command, applet and explained kernel call, from the tables that the program itself uses.
+
+use clap::Command;
+
+use super::Page;
+use crate::repl::explain;
+use crate::toolbox::APPLETS;
+
+/// All reference pages that are written.
+pub fn pages() -> Vec<Page> {
+    vec![
+        page("commands", "The commands of bottleship", commands()),
+        page("toolbox", "The toolbox", toolbox()),
+        page("calls", "Kernel calls", calls()),
+    ]
+}
+
+fn page(name: &str, title: &str, text: String) -> Page {
+    Page { path: format!("reference/{name}.md"), title: title.to_owned(), text: format!("# {title}\n\n{text}") }
+}
+
+fn commands() -> String {
+    let mut root = crate::tools::command().term_width(100);
+    // Fills in the usage lines and the inherited arguments.
+    root.build();
+    let mut text = String::new();
+    help(&mut root, &mut text);
+    text
+}
+
+fn help(command: &mut Command, text: &mut String) {
+    if command.get_name() == "help" || command.is_hide_set() {
+        return;
+    }
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let help = command.render_long_help().to_string();
+    *text += &format!("## `{name}`\n\n```text\n{}\n```\n\n", help.trim());
+    let mut inner: Vec<Command> = command.get_subcommands().cloned().collect();
+    inner.iter_mut().for_each(|command| self::help(command, text));
+}
+
+fn toolbox() -> String {
+    let mut text = "These tools stand in where a machine has none of that name: they come last on the PATH of every host. Each is this program by \
+                    another name, and can be called as `bottleship toolbox NAME`. They know the flags that people use; a flag that they do not know is \
+                    refused, never ignored.\n\n| tool | what it does |\n|---|---|\n"
+        .to_owned();
+    APPLETS.iter().for_each(|applet| text += &format!("| `{}` | {} |\n", applet.name, applet.about));
+    text
+}
+
+fn calls() -> String {
+    let mut text =
+        "What `:zoom` says about a call of the kernel.\n\n| call | what it does | manual page | lesson |\n|---|---|---|---|\n".to_owned();
+    for call in explain::CALLS {
+        let lesson = if call.lesson.is_empty() { String::new() } else { format!("[{0}](../lessons/{0}.md)", call.lesson) };
+        text += &format!("| `{}` | {} | {} | {lesson} |\n", call.call, call.sentence, call.page);
+    }
+    text
+}
