@@ -6,3 +6,4 @@ mod security;
 mod support;
 mod terminal;
 mod toolbox;
+mod xray;
