@@ -98,6 +98,24 @@ const AF_VSOCK: u64 = 40;
 /// The personalities that ordinary programs ask for: Linux, 32-bit addresses (0x20000 is UNAME26), both, and "which is it?".
 const PERSONALITIES: &[u64] = &[0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
+/// The capabilities that Docker gives to a container when nobody says anything.
+pub const DEFAULT_CAPABILITIES: [&str; 14] = [
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
 /// The default profile for a container whose bounding set is `capabilities` (`CAP_SYS_ADMIN`, ...).
 pub fn default_profile(capabilities: &[&str]) -> Profile {
     let mut syscalls = vec![allow(ALLOWED)];
@@ -192,6 +210,13 @@ mod tests {
         assert_eq!(ask(&["CAP_SYS_ADMIN"], "clone", NEW_NAMESPACES), ALLOW);
         assert_eq!(ask(&["CAP_SYS_CHROOT"], "chroot", 0), ALLOW);
         assert_eq!(ask(&["CAP_SYS_CHROOT"], "mount", 0), EPERM);
+    }
+
+    #[test]
+    fn the_usual_capabilities_bring_chroot_and_nothing_of_the_machine() {
+        assert_eq!(ask(&DEFAULT_CAPABILITIES, "chroot", 0), ALLOW);
+        assert_eq!(ask(&DEFAULT_CAPABILITIES, "mount", 0), EPERM);
+        assert_eq!(ask(&DEFAULT_CAPABILITIES, "clone3", 0), ENOSYS);
     }
 
     #[test]
