@@ -27,6 +27,7 @@ pub mod lint;
 pub mod params;
 pub mod place;
 pub mod progress;
+pub mod prove;
 pub mod session;
 pub mod text;
 pub mod typing;

@@ -11,6 +11,7 @@ use super::fact::{Fact, Kind, Since};
 use super::text::{Params, fill};
 use super::view::Verdict;
 use super::world::World;
+use crate::bottle::Probe;
 use crate::journal::Log;
 
 /// How much of an observed value a learner is shown.
@@ -92,6 +93,8 @@ pub fn judge(fact: &Fact, world: &mut dyn World, context: &Context<'_>) -> Findi
 
 fn look(fact: &Fact, world: &mut dyn World, context: &Context<'_>) -> Result<(Verdict, State), Unknown> {
     let since = context.since(fact);
+    // Where there is no world nothing can be said, not even about the past: the journal may have been cut with it.
+    select::probe(world, &fact.host, Probe::Name)?;
     match &fact.kind {
         Kind::Never { event, opportunity } => {
             if let Some(state) = history::first(event, context.log, since) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::console::Console;
 use super::error::Problem;
+use super::fields::nearest;
 use super::library::{Course, Entry};
 use super::params;
 use super::unit::{Step, Unit};
@@ -32,6 +33,12 @@ pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
     };
     for (step, why) in unit.steps.iter().flat_map(|step| weak_hints(step).into_iter().map(move |why| (step, why))) {
         add(&format!("step {}", step.id), why, "three levels, each one plainer than the one before");
+    }
+    let ids: Vec<&str> = course.units().iter().map(|entry| entry.example.id.as_str()).collect();
+    for need in unit.needs.iter().filter(|need| !ids.contains(&need.as_str())) {
+        let hint = nearest(need, ids.iter().copied())
+            .map_or_else(|| "`:list` shows the units".to_owned(), |near| format!("did you mean `{near}`?"));
+        add("needs", format!("there is no unit `{need}`"), &hint);
     }
     if !unit.lab {
         return problems;

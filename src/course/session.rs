@@ -4,6 +4,7 @@
 //! by itself. A move to another step than the next makes a fresh world: boot, set-up, and the recorded lines of the steps before, replayed.
 
 mod checks;
+mod headless;
 mod looking;
 mod moves;
 mod questions;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+
+pub(in crate::course) use looking::diff;
 
 use super::error::Error;
 use super::judge;
@@ -58,6 +61,8 @@ pub struct Session {
     parked: Option<(Place, Moment)>,
     /// The events that the last check rested on.
     evidence: Vec<u64>,
+    /// Only for lines typed without a prompt.
+    in_program: headless::InProgram,
 }
 
 /// What is known of the world since the step and the unit began in it.
@@ -103,7 +108,18 @@ impl Session {
         let unit = open_unit(&course, &mut progress, &options, &id)?;
         let step = step.map_or(Ok(0), |step| find_step(&unit, &step))?;
         let (place, moment, _) = moves::make(&course, &progress, &options, &unit, step, &options.bottle.name)?;
-        let mut session = Session { course, progress, options, unit, step, place, moment, parked: None, evidence: Vec::new() };
+        let mut session = Session {
+            course,
+            progress,
+            options,
+            unit,
+            step,
+            place,
+            moment,
+            parked: None,
+            evidence: Vec::new(),
+            in_program: headless::InProgram::default(),
+        };
         session.remember_place()?;
         Ok(session)
     }
@@ -150,6 +166,21 @@ impl Session {
         self.look_at_invariants(seq)?;
         self.step_done_by_typing()?;
         self.effect()
+    }
+
+    /// The unit with this learner's parameters.
+    pub fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// The position of the current step.
+    pub fn position(&self) -> usize {
+        self.step
+    }
+
+    /// The world as the step began.
+    pub(in crate::course) fn began(&self) -> &Value {
+        &self.moment.snapshot
     }
 
     /// Ends the world; progress is on the disk already.

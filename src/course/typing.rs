@@ -35,6 +35,11 @@ impl<'s> Typing<'s> {
         Typing { shell, in_program: false, output: Vec::new() }
     }
 
+    /// As [`Typing::new`], where an earlier line may have left a program that takes the next one.
+    pub fn resume(shell: &'s mut Shell, in_program: bool) -> Self {
+        Typing { shell, in_program, output: Vec::new() }
+    }
+
     /// Types one line, which may have several lines, and follows it to its end.
     ///
     /// # Errors

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn this_process_is_seen_as_it_is() {
         let process = one(std::process::id()).unwrap();
-        assert_eq!(process["state"], "running");
+        assert!(["running", "sleeping"].contains(&process["state"].as_str().unwrap()));
         assert_eq!(
             process["ns"]["pid"].as_u64(),
             Some(std::fs::metadata("/proc/self/ns/pid").map(|data| std::os::unix::fs::MetadataExt::ino(&data)).unwrap())

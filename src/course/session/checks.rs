@@ -84,7 +84,28 @@ impl Session {
         }
     }
 
-    fn missing(&self, needs: &[String]) -> Option<String> {
+    /// Judges any step of the unit in a world, as it would be if it had just begun. For the prover.
+    pub(in crate::course) fn judge_at(&self, step: usize, world: &mut dyn World) -> Vec<FactView> {
+        let step = &self.unit.steps[step];
+        let place = format!("{}#{}", self.unit.id, step.id);
+        let context = self.context(step, &place);
+        let missing = |fact: &Fact| self.missing(&step.needs).or_else(|| self.missing(&fact.needs));
+        judge_step(step, world, &context, &missing).iter().map(view).collect()
+    }
+
+    /// As a check does it, with `hold`, in a world of the prover's.
+    pub(in crate::course) fn judge_holding(&self, step: usize, world: &mut dyn World) -> Verdict {
+        let step = &self.unit.steps[step];
+        let place = format!("{}#{}", self.unit.id, step.id);
+        let context = self.context(step, &place);
+        let mut judged = judge_step(step, world, &context, &|_| None);
+        if worst(&judged) == Verdict::Pass {
+            hold(&mut judged, world, &context);
+        }
+        worst(&judged)
+    }
+
+    pub(in crate::course) fn missing(&self, needs: &[String]) -> Option<String> {
         let missing = self.place.bottle.abilities().missing(needs);
         missing.first().map(|(_, reason)| reason.clone())
     }

@@ -147,7 +147,7 @@ impl Session {
     }
 
     /// To the next step in the same world, or to the next unit in a fresh one.
-    fn forward(&mut self) -> Result<Moved, Error> {
+    pub(super) fn forward(&mut self) -> Result<Moved, Error> {
         if self.step + 1 < self.unit.steps.len() {
             self.step += 1;
             self.moment.activate(&self.place, &self.unit, self.step)?;
@@ -232,6 +232,7 @@ impl Session {
         let (place, moment, replayed) = make(&self.course, &self.progress, &self.options, &unit, step, &name)?;
         (self.unit, self.step, self.moment) = (unit, step, moment);
         let old = std::mem::replace(&mut self.place, place);
+        self.in_program = super::headless::InProgram::default();
         self.remember_place()?;
         let Place { shell, bottle, .. } = old;
         drop(shell);

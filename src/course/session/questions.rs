@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// The right choices; of a question about the world, the one that its command prints.
-    fn right_choices(&self, question: &Question) -> Result<Vec<usize>, Error> {
+    pub(in crate::course) fn right_choices(&self, question: &Question) -> Result<Vec<usize>, Error> {
         let command = match &question.answer {
             RightAnswer::Choices(choices) => return Ok(choices.clone()),
             RightAnswer::Run(command) => command,
