@@ -22,7 +22,7 @@ pub mod view;
 mod wrap;
 
 pub use style::Style;
-pub use view::{Block, Doc, Face, Node, Span, Table, Text};
+pub use view::{Block, Doc, Face, Node, Table, Text};
 
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ impl Seat {
         let ready = desk.ready().clone();
         let knows = Knows { offers: offers(desk, &ready, tools), suggestion: suggestion(desk), whole: true };
         let prompt = prompt_text(desk, &ready);
-        let ear = self.editor.above().map_or_else(|| Box::new(|text: String| print!("{text}")) as Above, |above| above);
+        let ear = self.editor.above().unwrap_or_else(|| Box::new(|text: String| print!("{text}")) as Above);
         let ear = desk.shell().background().ok().and_then(|background| Ear::listen(background, ear));
         let terminal = AtPrompt::begin();
         if self.marks {

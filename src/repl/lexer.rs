@@ -156,11 +156,6 @@ pub fn tokens(line: &str) -> Vec<Token> {
     scan(line).0
 }
 
-/// The words of a line without their quotes: the arguments of a course command.
-pub fn words(line: &str) -> Vec<String> {
-    shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect())
-}
-
 /// Whether the command goes on in a next line: an open quote, `\`, `|`, `&&`, a here-document, `if` without `fi`.
 pub fn goes_on(text: &str) -> bool {
     let Some(text) = without_documents(text) else { return true };

@@ -2,8 +2,6 @@
 //!
 //! The tree is made of journal events and their causes alone; what the calls mean is the data of [`super::explain`].
 
-use std::collections::BTreeSet;
-
 use nix::errno::Errno;
 use serde_json::Value;
 
@@ -122,9 +120,15 @@ fn call(event: &Event) -> Text {
     text.and(Face::Dim, took)
 }
 
+/// What is known of the calls, each once, in the order in which they came.
 fn calls_of(names: &[String]) -> Vec<&'static explain::Explanation> {
-    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    explain::CALLS.iter().filter(|known| names.contains(known.call)).collect()
+    let mut known: Vec<&explain::Explanation> = Vec::new();
+    for explanation in names.iter().filter_map(|name| explain::call(name)) {
+        if !known.contains(&explanation) {
+            known.push(explanation);
+        }
+    }
+    known
 }
 
 fn meanings(calls: &[&explain::Explanation]) -> Table {
