@@ -10,6 +10,7 @@ use clap::{ArgMatches, Command};
 mod book;
 mod lab;
 mod prompt;
+mod prove;
 mod toolbox;
 mod xray;
 
@@ -27,6 +28,7 @@ pub struct Tool {
 pub const TOOLS: &[Tool] = &[
     prompt::RUN,
     lab::LAB,
+    prove::PROVE,
     book::BOOK,
     toolbox::TOOLBOX,
     xray::ATTACH,

@@ -21,7 +21,7 @@ use super::error::Error;
 use super::library::Course;
 use super::session::{Options, Session};
 use super::view::Verdict;
-use crate::bottle::Spec;
+use crate::bottle::{Abilities, Spec};
 use crate::journal::Event;
 
 /// The proofs: name, and what it says.
@@ -122,6 +122,8 @@ pub struct Prover<'p> {
     /// Called with each row as it comes.
     pub tell: &'p mut dyn FnMut(&Row),
     counter: u32,
+    /// What the bottles of this machine can do, once one has run.
+    abilities: Abilities,
 }
 
 impl<'p> Prover<'p> {
@@ -134,7 +136,7 @@ impl<'p> Prover<'p> {
         typist: &'p mut dyn Typist,
         tell: &'p mut dyn FnMut(&Row),
     ) -> Self {
-        Prover { course, folder, seeds, bottle, state, typist, tell, counter: 0 }
+        Prover { course, folder, seeds, bottle, state, typist, tell, counter: 0, abilities: Abilities::default() }
     }
 
     /// Proves one unit; gives its rows.
@@ -156,15 +158,22 @@ impl<'p> Prover<'p> {
     fn session(&mut self, unit: &str, seed: &str) -> Result<Session, Error> {
         self.counter += 1;
         let state = self.state.join(format!("session-{}", self.counter));
-        Session::start(Options {
+        let session = Session::start(Options {
             state,
             course: self.folder.clone(),
             unit: Some(unit.to_owned()),
             learner: Some("prover".to_owned()),
             seed: Some(seed.to_owned()),
-            bottle: Spec { name: format!("prove-{}", self.counter), ..self.bottle.clone() },
+            bottle: Spec { name: format!("prove-{}-{}", std::process::id(), self.counter), ..self.bottle.clone() },
             size: None,
-        })
+        })?;
+        self.abilities = session.bottle().abilities().clone();
+        Ok(session)
+    }
+
+    /// Why a transcript does not apply on this machine.
+    fn not_here(&self, console: &Console) -> Option<String> {
+        self.abilities.missing(&console.needs).first().map(|(_, reason)| reason.clone())
     }
 }
 

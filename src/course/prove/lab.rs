@@ -169,9 +169,11 @@ fn transcripts(prover: &mut Prover<'_>, entry: &Entry, seed: &str, times: u32, t
         for time in 1..=times {
             let subject = if times > 1 { format!("{name}, seed {seed}, time {time}") } else { format!("{name}, seed {seed}") };
             // A second look right after a pass is a look at the next step: P3.
-            let typed = prover.typist.type_all(&id, seed, &doubled(&console));
-            match typed {
-                Err(why) if why.starts_with("not here") => prover.row(rows, &id, "P2", subject, Outcome::NotHere(why)),
+            if let Some(reason) = prover.not_here(&console) {
+                prover.row(rows, &id, "P2", subject, Outcome::NotHere(reason));
+                continue;
+            }
+            match prover.typist.type_all(&id, seed, &doubled(&console)) {
                 Err(why) => prover.row(rows, &id, "P2", subject, Outcome::Failed(why)),
                 Ok(checks) => {
                     took.extend(checks.iter().map(|check| check.took));
@@ -184,13 +186,15 @@ fn transcripts(prover: &mut Prover<'_>, entry: &Entry, seed: &str, times: u32, t
     }
     for (name, console) in wrong {
         let subject = format!("{name}, seed {seed}");
-        let outcome = match prover.typist.type_all(&id, seed, &console) {
-            Err(why) if why.starts_with("not here") => Outcome::NotHere(why),
-            Err(why) => Outcome::Failed(why),
-            Ok(checks) => {
-                took.extend(checks.iter().map(|check| check.took));
-                expected(&console, &checks)
-            }
+        let outcome = match prover.not_here(&console) {
+            Some(reason) => Outcome::NotHere(reason),
+            None => match prover.typist.type_all(&id, seed, &console) {
+                Err(why) => Outcome::Failed(why),
+                Ok(checks) => {
+                    took.extend(checks.iter().map(|check| check.took));
+                    expected(&console, &checks)
+                }
+            },
         };
         prover.row(rows, &id, "P4", subject, outcome);
     }
@@ -288,14 +292,14 @@ fn cross(prover: &mut Prover<'_>, entry: &Entry, seeds: &[String], rows: &mut Ve
     };
     let lines = |prover: &Prover<'_>, seed: &str| {
         let (_, params) = prover.course.unit(&id, seed).ok()?;
-        prover.course.consoles(&id, false, &params).ok()?.into_iter().next().map(|(_, console)| console)
+        let consoles = prover.course.consoles(&id, false, &params).ok()?;
+        consoles.into_iter().map(|(_, console)| console).find(|console| prover.not_here(console).is_none())
     };
     let (Some(first), Some(second)) = (lines(prover, one), lines(prover, other)) else { return };
     let outcome = if first.lines == second.lines {
         Outcome::NotHere("no parameter occurs in the solution".to_owned())
     } else {
         match prover.typist.type_all(&id, other, &first) {
-            Err(why) if why.starts_with("not here") => Outcome::NotHere(why),
             Err(why) => Outcome::Failed(why),
             Ok(checks) => {
                 let passes = entry

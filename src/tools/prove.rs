@@ -1,0 +1,193 @@
+//! `bottleship prove [LAB|LESSON...]`: proves labs and lessons, and says for each obligation how it came out.
+
+mod terminal;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use nix::sched::CloneFlags;
+
+use super::Tool;
+use crate::bottle::{Mode, Spec};
+use crate::course::prove::{Outcome, PROOFS, Prover, Row, planted};
+use crate::course::{Course, Error};
+use crate::kernel;
+use terminal::Terminal;
+
+/// The sub-command.
+pub const PROVE: Tool = Tool { command, run };
+
+fn command() -> Command {
+    let proofs: Vec<String> = PROOFS.iter().map(|(name, says)| format!("  {name:<4} {says}")).collect();
+    Command::new("prove")
+        .about("Prove labs and lessons in real bottles")
+        .after_help(format!("Proofs:\n{}", proofs.join("\n")))
+        .arg(Arg::new("UNIT").num_args(0..).help("Labs and lessons by id, or by the end of it; all if none is given"))
+        .arg(
+            Arg::new("seeds")
+                .long("seeds")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..=20))
+                .default_value("3")
+                .help("On how many seeds"),
+        )
+        .arg(
+            Arg::new("course")
+                .long("course")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("A course folder instead of the course in the binary"),
+        )
+        .arg(Arg::new("format").long("format").value_parser(["text", "json"]).default_value("text").help("How to report"))
+        .arg(Arg::new("only-failures").long("only-failures").action(ArgAction::SetTrue).help("Show what failed, and the sums"))
+        .arg(Arg::new("rootless").long("rootless").action(ArgAction::SetTrue).help("In bottles as an ordinary user makes them"))
+}
+
+/// Set for the process that proves: its state root is a temporary folder.
+const INSIDE: &str = "BOTTLESHIP_PROVING";
+
+fn run(arguments: &ArgMatches) -> ExitCode {
+    let Some(state) = std::env::var_os(INSIDE) else { return again() };
+    match prove(arguments, Path::new(&state)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(hint) = error.hint() {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs this program once more with a state root of its own, so that proofs leave the learner's bottles and progress alone and nothing behind.
+fn again() -> ExitCode {
+    let state = tempfile::Builder::new().prefix("bottleship-prove-").tempdir();
+    let status = state.as_ref().map_err(ToString::to_string).and_then(|state| {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = std::process::Command::new(program);
+        command.args(std::env::args_os().skip(1)).env("BOTTLESHIP_STATE", state.path()).env(INSIDE, state.path());
+        command.status().map_err(|error| error.to_string())
+    });
+    match status {
+        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => {
+            eprintln!("error: prove in a folder of its own: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
+    let folder = arguments.get_one::<PathBuf>("course").map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let course = Course::open(folder.as_deref())?;
+    let asked: Vec<String> = arguments.get_many::<String>("UNIT").into_iter().flatten().cloned().collect();
+    let all = asked.is_empty();
+    let units: Vec<String> = if all { course.units().iter().map(|entry| entry.example.id.clone()).collect() } else { asked };
+    for unit in &units {
+        course.entry(unit)?;
+    }
+    let seeds: Vec<String> = (1..=arguments.get_one::<u32>("seeds").copied().unwrap_or(3)).map(|seed| seed.to_string()).collect();
+    let bottle = Spec { mode: arguments.get_flag("rootless").then_some(Mode::Rootless), ..Spec::default() };
+    let report = Report {
+        json: arguments.get_one::<String>("format").is_some_and(|format| format == "json"),
+        only_failures: arguments.get_flag("only-failures"),
+    };
+    let mut rows = vec![offline()];
+    report.tell(&rows[0]);
+    for unit in &units {
+        rows.extend(prove_one(&course, folder.clone(), unit, &seeds, &bottle, state, &report)?);
+    }
+    if all {
+        let row = prove_the_prover(&bottle, state)?;
+        report.tell(&row);
+        rows.push(row);
+    }
+    report.sums(&rows, &units);
+    Ok(!rows.iter().any(Row::failed))
+}
+
+fn prove_one(
+    course: &Course,
+    folder: Option<PathBuf>,
+    unit: &str,
+    seeds: &[String],
+    bottle: &Spec,
+    state: &Path,
+    report: &Report,
+) -> Result<Vec<Row>, Error> {
+    let mut typist = Terminal::new(state.join("prompts"), folder.clone(), bottle.mode == Some(Mode::Rootless));
+    let mut tell = |row: &Row| report.tell(row);
+    Prover::new(course.clone(), folder, seeds.to_vec(), bottle.clone(), state.join("sessions"), &mut typist, &mut tell).unit(unit)
+}
+
+/// P13: from here on there is no network but a loopback that is down, for the bottles too.
+fn offline() -> Row {
+    let outcome = match kernel::ns::unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => Outcome::Proved("the prover and its bottles run in an empty network namespace".to_owned()),
+        Err(error) => Outcome::NotHere(error.to_string()),
+    };
+    Row { unit: "all".to_owned(), proof: "P13", subject: "network".to_owned(), outcome }
+}
+
+/// P15, on a course with one lab that is wrong.
+fn prove_the_prover(bottle: &Spec, state: &Path) -> Result<Row, Error> {
+    let folder = state.join("planted");
+    for (path, file) in planted::files() {
+        let path = folder.join(path);
+        kernel::fs::create_dir_all(path.parent().unwrap_or(&folder), 0o755)?;
+        std::fs::write(&path, &file.content).map_err(|error| kernel::Error::from_io("write", path.display(), &error))?;
+    }
+    let mut typist = Terminal::new(state.join("prompts"), Some(folder.clone()), bottle.mode == Some(Mode::Rootless));
+    let mut tell = |_: &Row| {};
+    let course = planted::course()?;
+    let rows =
+        Prover::new(course, Some(folder), vec!["1".to_owned()], bottle.clone(), state.join("planted-sessions"), &mut typist, &mut tell)
+            .unit("planted/wrong")?;
+    Ok(planted::verdict(&rows))
+}
+
+/// How rows are shown.
+struct Report {
+    json: bool,
+    only_failures: bool,
+}
+
+impl Report {
+    fn tell(&self, row: &Row) {
+        if self.json {
+            println!("{}", serde_json::to_string(row).unwrap_or_default());
+        } else if row.failed() || !self.only_failures {
+            let (word, why) = words(&row.outcome);
+            println!("{word:<8} {:<4} {:<28} {:<32} {why}", row.proof, row.unit, row.subject);
+        }
+    }
+
+    fn sums(&self, rows: &[Row], units: &[String]) {
+        let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in rows {
+            *sums.entry(words(&row.outcome).0).or_default() += 1;
+        }
+        if self.json {
+            println!("{}", serde_json::json!({ "units": units.len(), "sums": sums }));
+            return;
+        }
+        for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::Exempt(_))) {
+            println!("exempt   {:<4} {} {}: {}", row.proof, row.unit, row.subject, words(&row.outcome).1);
+        }
+        let told: Vec<String> = sums.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        println!("{} units: {}", units.len(), told.join(", "));
+    }
+}
+
+fn words(outcome: &Outcome) -> (&'static str, &str) {
+    match outcome {
+        Outcome::Proved(why) => ("proved", why),
+        Outcome::Failed(why) => ("FAILED", why),
+        Outcome::NotHere(why) => ("not here", why),
+        Outcome::Exempt(why) => ("exempt", why),
+    }
+}

@@ -1,0 +1,158 @@
+//! Typing a transcript into the real prompt on a real terminal: this binary, started as a learner starts it, with marks that say when it waits.
+
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::course::console::Console;
+use crate::course::prove::{CheckRecord, Typist, checks};
+use crate::journal::reader;
+use crate::kernel::{poll, pty};
+
+/// How long the prompt may take to come, and a line to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the marks of the prompt begin with.
+const MARK: &str = "\x1b]7791;repl;";
+const BOTTLE: &str = "prove";
+/// Ctrl-]: a course command while a program reads the terminal.
+const CALL: &[u8] = b"\x1d";
+
+/// Types into prompts, each in a state folder of its own.
+pub struct Terminal {
+    state: PathBuf,
+    course: Option<PathBuf>,
+    rootless: bool,
+    counter: u32,
+}
+
+impl Terminal {
+    pub fn new(state: PathBuf, course: Option<PathBuf>, rootless: bool) -> Self {
+        Terminal { state, course, rootless, counter: 0 }
+    }
+}
+
+impl Typist for Terminal {
+    fn type_all(&mut self, unit: &str, seed: &str, console: &Console) -> Result<Vec<CheckRecord>, String> {
+        self.counter += 1;
+        let state = self.state.join(format!("{}-{}", std::process::id(), self.counter));
+        let mut prompt = Prompt::start(unit, seed, &state, self.course.as_ref(), self.rootless)?;
+        for line in &console.lines {
+            prompt.line(&line.text).map_err(|why| format!("line {}: `{}`: {why}", line.number, line.text))?;
+        }
+        let journal = state.join("bottles").join(BOTTLE).join("journal.jsonl");
+        let events = reader::read(&journal).map_err(|error| error.to_string())?;
+        prompt.quit()?;
+        Ok(checks(&events))
+    }
+}
+
+/// A prompt that runs.
+struct Prompt {
+    child: Child,
+    master: std::fs::File,
+    seen: String,
+    /// The last mark: `ready;0`, `more`, `raw`, `verb`.
+    waits: String,
+}
+
+impl Prompt {
+    fn start(unit: &str, seed: &str, state: &PathBuf, course: Option<&PathBuf>, rootless: bool) -> Result<Prompt, String> {
+        let told = |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
+        let binary = std::env::current_exe().map_err(|error| told("find this program")(&error))?;
+        let (master, slave) = pty::pair(std::path::Path::new("/dev/ptmx")).map_err(|error| told("open a terminal")(&error))?;
+        pty::set_size(master.as_fd(), pty::Size { columns: 100, rows: 40 }).map_err(|error| told("size the terminal")(&error))?;
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(binary).args(["--name", BOTTLE, "--lesson", unit]);
+        if let Some(course) = course {
+            command.arg("--course").arg(course);
+        }
+        if rootless {
+            command.arg("--rootless");
+        }
+        command
+            .env("BOTTLESHIP_STATE", state)
+            .env("BOTTLESHIP_SEED", seed)
+            .env("BOTTLESHIP_PTY_MARKS", "1")
+            .env("TERM", "xterm")
+            .env("USER", "prover");
+        let end = |slave: &OwnedFd| slave.try_clone().map(Stdio::from).map_err(|error| told("share the terminal")(&error));
+        command.stdin(end(&slave)?).stdout(end(&slave)?).stderr(end(&slave)?);
+        let child = command.spawn().map_err(|error| told("start `setsid` (util-linux)")(&error))?;
+        let mut prompt = Prompt { child, master: master.into(), seen: String::new(), waits: String::new() };
+        prompt.wait()?;
+        Ok(prompt)
+    }
+
+    /// Types a line as the prompt, or the program in it, waits for one.
+    fn line(&mut self, text: &str) -> Result<(), String> {
+        if self.waits == "raw" && text.starts_with(':') {
+            self.keys(CALL)?;
+            self.wait()?;
+        }
+        self.keys(format!("{text}\r").as_bytes())?;
+        self.wait()
+    }
+
+    fn keys(&mut self, keys: &[u8]) -> Result<(), String> {
+        self.master.write_all(keys).map_err(|error| format!("the terminal is gone: {error}"))
+    }
+
+    /// Reads until the next mark.
+    fn wait(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some((mark, rest)) = self.seen.split_once(MARK).and_then(|(_, after)| after.split_once('\x07')) {
+                self.waits = mark.split(';').next().unwrap_or_default().to_owned();
+                self.seen = rest.to_owned();
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if poll::readable(&[self.master.as_fd()], Some(left)).map_err(|error| error.to_string())?.is_empty() {
+                return Err(format!("nothing within {} s; on the screen: {}", PATIENCE.as_secs(), self.screen()));
+            }
+            match poll::read_some(self.master.as_fd()).map_err(|error| error.to_string())? {
+                Some(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                None => return Err(format!("the prompt has ended; on the screen: {}", self.screen())),
+            }
+        }
+    }
+
+    /// The end of what was printed since the last mark, without control sequences, on one line.
+    fn screen(&self) -> String {
+        let mut text = String::new();
+        let mut letters = self.seen.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '\x1b' => drop(letters.by_ref().find(|letter| letter.is_ascii_alphabetic() || *letter == '\x07')),
+                letter if letter.is_whitespace() => text.push(' '),
+                letter if !letter.is_control() => text.push(letter),
+                _ => {}
+            }
+        }
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words[words.len().saturating_sub(60)..].join(" ")
+    }
+
+    fn quit(mut self) -> Result<(), String> {
+        if self.waits == "raw" {
+            self.keys(CALL)?;
+            self.wait()?;
+        }
+        self.keys(b":quit\r")?;
+        // The prompt ends its bottle and closes the terminal: reading ends then.
+        while let Ok(Some(_)) = poll::read_some(self.master.as_fd()) {}
+        self.child.wait().map(drop).map_err(|error| format!("wait for the prompt: {error}"))
+    }
+}
+
+impl Drop for Prompt {
+    /// A prompt that was given up loses its terminal and ends its bottle; it must not stay behind as a zombie.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
