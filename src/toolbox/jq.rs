@@ -82,8 +82,11 @@ pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
     evaluate(&filter, values, inputs, &given, out)
 }
 
+/// Names without `$`, and what they stand for.
+type Variables = Vec<(String, Val)>;
+
 /// Takes `--arg NAME TEXT`, `--argjson NAME JSON`, `--slurpfile NAME FILE`, `--rawfile NAME FILE`, `--args` and `--jsonargs` out of the line.
-fn variables(args: &[String]) -> Result<(Vec<(String, Val)>, Vec<String>), Failure> {
+fn variables(args: &[String]) -> Result<(Variables, Vec<String>), Failure> {
     let (mut found, mut rest, mut positional) = (Vec::new(), Vec::new(), Vec::new());
     let mut args = args.iter();
     while let Some(arg) = args.next() {
