@@ -12,22 +12,44 @@
 //! state folder, and cgroup directories that the keeper (or the next start) removes. Root in the bottle is nobody outside: all of
 //! it lives in a user namespace that is never mapped to the machine's root (user_namespaces(7)).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 mod abilities;
+mod ceiling;
+pub mod doctor;
 mod error;
+mod host;
+mod host_boot;
+mod host_files;
+pub mod host_init;
+mod host_root;
+mod ids;
+mod init;
+pub mod keeper;
+mod machine;
 pub mod probe;
+mod protocol;
+mod seed;
 pub mod shell;
+mod start;
+mod state;
+mod world;
 
 pub use abilities::Abilities;
 pub use error::Error;
+pub use host::{Host, Run, Running};
 pub use probe::Probe;
+pub use state::root as state_root;
 
-use crate::journal::Event;
+use crate::journal::{self, Event};
 pub use crate::kernel::process::Exit;
+use crate::kernel::process::{self, Process};
+use crate::kernel::{self, exec, socket};
+use protocol::{FromKeeper, Overview, ToKeeper};
+use state::State;
 
 /// What a bottle is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,19 +64,6 @@ pub struct Spec {
     pub internet: Internet,
     /// How the world is built; `None` decides by the effective user.
     pub mode: Option<Mode>,
-}
-
-/// The folder of all state: `$BOTTLESHIP_STATE`, else `/var/lib/bottleship` for root and the user's own state folder for others.
-pub fn state_root() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(chosen) = set("BOTTLESHIP_STATE") {
-        return std::path::absolute(&chosen).unwrap_or(chosen);
-    }
-    if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/bottleship");
-    }
-    let home = set("HOME").unwrap_or_else(|| PathBuf::from("/tmp"));
-    set("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("bottleship")
 }
 
 impl Default for Spec {
@@ -95,6 +104,10 @@ pub struct Bottle {
     journal: PathBuf,
     hosts: Vec<Host>,
     abilities: Abilities,
+    /// The socket to the keeper: while it is open, the bottle lives.
+    lifeline: Option<OwnedFd>,
+    keeper: Process,
+    recorder: journal::Client,
 }
 
 impl Bottle {
@@ -102,8 +115,39 @@ impl Bottle {
     ///
     /// # Errors
     /// The name is taken or malformed, or the machine refuses namespaces; the error says what to do about it.
-    pub fn boot(_spec: &Spec) -> Result<Bottle, Error> {
-        Err(Error::Unsupported { what: "booting a bottle", why: "this build cannot do it yet".to_owned() })
+    pub fn boot(spec: &Spec) -> Result<Bottle, Error> {
+        let state = State::of(&spec.name)?;
+        let (lifeline, theirs) = socket::pair().map_err(Error::at("make the lifeline"))?;
+        let keeper = start_keeper(&spec.name, theirs)?;
+        protocol::send(lifeline.as_fd(), &ToKeeper::Boot(spec.clone()), &[]).map_err(Error::at("order a bottle"))?;
+        let overview = match answer(&lifeline, &spec.name) {
+            Ok(overview) => overview,
+            Err(error) => {
+                drop(lifeline);
+                let _ = process::wait(keeper.fd.as_fd());
+                return Err(error);
+            }
+        };
+        let recorder = journal::Client::connect(&state.path("hosts").join(seed::JOURNAL_SOCKET)).map_err(Error::at("reach the journal"))?;
+        let journal = state.path("journal.jsonl");
+        let mut bottle = Bottle {
+            name: spec.name.clone(),
+            dir: state.dir().to_owned(),
+            journal,
+            hosts: Vec::new(),
+            abilities: Abilities::default(),
+            lifeline: Some(lifeline),
+            keeper,
+            recorder,
+        };
+        bottle.take(&overview);
+        Ok(bottle)
+    }
+
+    fn take(&mut self, overview: &Overview) {
+        let dir = self.dir.clone();
+        self.hosts = overview.hosts.iter().map(|one| Host::new(&one.name, host::control_socket(&dir, &one.name))).collect();
+        self.abilities = overview.abilities.clone();
     }
 
     /// The bottle's name.
@@ -126,7 +170,7 @@ impl Bottle {
     /// # Errors
     /// There is no host of that name.
     pub fn host(&self, name: &str) -> Result<&Host, Error> {
-        self.hosts.iter().find(|host| host.name == name).ok_or_else(|| Error::NoHost { name: name.to_owned() })
+        self.hosts.iter().find(|host| host.name() == name).ok_or_else(|| Error::NoHost { name: name.to_owned() })
     }
 
     /// All of its hosts.
@@ -139,15 +183,20 @@ impl Bottle {
     /// # Errors
     /// The name is taken or malformed, or the bottle has no room for it.
     pub fn add_host(&mut self, name: &str) -> Result<&Host, Error> {
-        Err(Error::NoHost { name: name.to_owned() })
+        let gone = || Error::Gone { name: self.name.clone() };
+        let lifeline = self.lifeline.as_ref().ok_or_else(gone)?;
+        protocol::send(lifeline.as_fd(), &ToKeeper::AddHost(name.to_owned()), &[]).map_err(|_| gone())?;
+        let overview = answer(lifeline, &self.name)?;
+        self.take(&overview);
+        self.host(name)
     }
 
     /// Hands an event to the recorder; returns the sequence number it got.
     ///
     /// # Errors
     /// The keeper is gone.
-    pub fn emit(&self, _event: &Event) -> Result<u64, Error> {
-        Err(Error::Gone { name: self.name.clone() })
+    pub fn emit(&self, event: &Event) -> Result<u64, Error> {
+        self.recorder.emit(event).map_err(Error::at("write the journal"))
     }
 
     /// What this machine lets the bottle do.
@@ -159,103 +208,81 @@ impl Bottle {
     ///
     /// # Errors
     /// Something could not be removed.
-    pub fn shutdown(self) -> Result<(), Error> {
-        Ok(())
+    pub fn shutdown(mut self) -> Result<(), Error> {
+        match self.end() {
+            Some(Exit::Code(0)) | None => Ok(()),
+            Some(_) => Err(Error::Refused {
+                doing: format!("end the bottle `{}`", self.name),
+                why: "something of it is left on the machine".to_owned(),
+                errno: None,
+                hint: Some("`bottleship doctor` shows what, `bottleship doctor --fix` removes it".to_owned()),
+            }),
+        }
+    }
+
+    /// Closes the lifeline and waits for the keeper; `None` when that was done before.
+    fn end(&mut self) -> Option<Exit> {
+        drop(self.lifeline.take()?);
+        let exit = process::wait(self.keeper.fd.as_fd()).ok();
+        if exit != Some(Exit::Code(0)) {
+            // The keeper was killed: PID 1 has died with it, and only we are left to take the cgroups away.
+            doctor::clean(&self.name);
+        }
+        exit
     }
 }
 
-/// A host of a bottle: a node with its own processes, mounts and network.
-#[derive(Debug)]
-pub struct Host {
-    name: String,
-    socket: PathBuf,
-}
-
-impl Host {
-    /// Its name, which is its hostname too.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Starts a program on the host.
-    ///
-    /// # Errors
-    /// The program does not exist there or cannot be executed (errno as of execve(2)), or the host is gone.
-    pub fn spawn(&self, _run: &Run) -> Result<Running, Error> {
-        Err(Error::Gone { name: self.name.clone() })
-    }
-
-    /// Looks at something on the host without changing it.
-    ///
-    /// # Errors
-    /// The host is gone.
-    pub fn probe(&self, _probe: &Probe) -> Result<serde_json::Value, Error> {
-        Err(Error::Gone { name: self.name.clone() })
-    }
-
-    /// Writes a file on the host, as its root, making missing folders above it.
-    ///
-    /// # Errors
-    /// The write was refused there, or the host is gone.
-    pub fn write_file(&self, _path: &str, _content: &[u8], _mode: u32) -> Result<(), Error> {
-        Err(Error::Gone { name: self.name.clone() })
-    }
-
-    /// Reads a file on the host, as its root.
-    ///
-    /// # Errors
-    /// The file is not there or not readable, or the host is gone.
-    pub fn read_file(&self, _path: &str) -> Result<Vec<u8>, Error> {
-        Err(Error::Gone { name: self.name.clone() })
+impl Drop for Bottle {
+    fn drop(&mut self) {
+        let _ = self.end();
     }
 }
 
-/// A program to start on a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// The program, looked up on the PATH of `env`, and its arguments.
-    pub argv: Vec<String>,
-    /// Added to the host's usual environment (PATH, HOME, USER, LOGNAME, SHELL, LANG, TERM).
-    pub env: Vec<(String, String)>,
-    /// Where it starts; empty is `/root`.
-    pub cwd: String,
-    /// A terminal of this many columns and rows instead of three pipes.
-    pub tty: Option<(u16, u16)>,
-    /// Run beside the learner's processes (cgroup `.service`), so that it does not count among them.
-    pub service: bool,
+/// Starts this program again as the keeper, with the other end of the lifeline on descriptor 3 and its words in the state folder.
+fn start_keeper(name: &str, theirs: OwnedFd) -> Result<Process, Error> {
+    let doing = || "start the bottle's keeper";
+    State::of(name)?.create()?;
+    let null = || std::fs::File::open("/dev/null").map(OwnedFd::from);
+    let log = std::fs::File::create(State::of(name)?.path("keeper.log")).map(OwnedFd::from);
+    let files = null().and_then(|input| Ok((input, std::fs::OpenOptions::new().write(true).open("/dev/null")?.into(), log?)));
+    let (input, output, errors) = files.map_err(|error| kernel::Error::from_io("open", "/dev/null", &error)).map_err(Error::at(doing()))?;
+    let program = std::env::current_exe()
+        .map_err(|error| kernel::Error::from_io("readlink", "/proc/self/exe", &error))
+        .map_err(Error::at(doing()))?;
+    let environment: Vec<(String, String)> = std::env::vars().collect();
+    let argv = ["bottleship", "keeper", name].map(str::to_owned);
+    let mut descriptors = Some(vec![input, output, errors, theirs]);
+    let child = process::clone3(nix::sched::CloneFlags::empty(), None, || {
+        let _ = kernel::signals::unblock_all();
+        let placed = exec::place(descriptors.take().unwrap_or_default());
+        if placed.is_ok() {
+            exec::exec(&program.to_string_lossy(), &argv, &environment);
+        }
+        127
+    });
+    child.map_err(Error::at(doing()))
 }
 
-/// A program that was started on a host.
-#[derive(Debug)]
-pub struct Running {
-    /// Its process id in the host.
-    pub pid: i32,
-    /// The master side of its terminal, if it has one.
-    pub tty: Option<OwnedFd>,
-    /// The write end of its standard input, without a terminal.
-    pub stdin: Option<OwnedFd>,
-    /// The read end of its standard output, without a terminal.
-    pub stdout: Option<OwnedFd>,
-    /// The read end of its standard error, without a terminal.
-    pub stderr: Option<OwnedFd>,
-    /// Where the host tells how it ended, and takes signals for it.
-    control: OwnedFd,
+/// Ends a running bottle that somebody else booted, and waits until it has ended. One that does not run is no error.
+///
+/// # Errors
+/// It does not end.
+pub fn stop(name: &str) -> Result<(), Error> {
+    let state = State::of(name)?;
+    let Ok(keeper) = socket::connect(&state.path("keeper.sock")) else { return Ok(()) };
+    let _ = protocol::send(keeper.as_fd(), &ToKeeper::Stop, &[]);
+    kernel::poll::until("the bottle's end", std::time::Duration::from_secs(30), || Ok(!state.running()))
+        .map_err(Error::at(format!("end the bottle `{name}`")))
 }
 
-impl Running {
-    /// Waits until it has ended.
-    ///
-    /// # Errors
-    /// The host ended first.
-    pub fn wait(&mut self) -> Result<Exit, Error> {
-        Err(Error::Gone { name: String::new() })
-    }
-
-    /// Sends it a signal.
-    ///
-    /// # Errors
-    /// It has ended, or the host is gone.
-    pub fn kill(&self, _signal: i32) -> Result<(), Error> {
-        Err(Error::Gone { name: String::new() })
+/// The keeper's answer to an order.
+fn answer(lifeline: &OwnedFd, name: &str) -> Result<Overview, Error> {
+    match protocol::receive::<FromKeeper>(lifeline.as_fd()) {
+        Ok(Some((FromKeeper::World(overview), _))) => Ok(overview),
+        Ok(Some((FromKeeper::Failed(failure), _))) if failure.doing.is_empty() && failure.why.contains("open already") => {
+            Err(Error::Busy { name: name.to_owned() })
+        }
+        Ok(Some((FromKeeper::Failed(failure), _))) => Err(failure.into()),
+        _ => Err(Error::Gone { name: name.to_owned() }),
     }
 }

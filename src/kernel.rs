@@ -16,6 +16,7 @@
 
 pub mod cgroup;
 pub mod error;
+pub mod exec;
 pub mod foreground;
 pub mod fs;
 pub mod icmp;
@@ -24,12 +25,16 @@ pub mod interrupt;
 pub mod links;
 pub mod look;
 pub mod mount;
+pub mod mountinfo;
+pub mod netlink;
 pub mod ns;
 pub mod poll;
 pub mod process;
 pub mod pty;
+pub mod reaper;
 pub mod root;
 pub mod seccomp;
+pub mod signals;
 pub mod socket;
 pub mod trace;
 pub mod xray;

@@ -3,6 +3,7 @@
 //! Here is what programs ask for by name: the DNS server that answers on
 //! the simulated internet's 8.8.8.8 and 1.1.1.1.
 
+pub mod address;
 pub mod dns;
 pub mod zone;
 

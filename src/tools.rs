@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+mod bottle;
 mod book;
 mod lab;
 mod prompt;
@@ -31,6 +32,11 @@ pub const TOOLS: &[Tool] = &[
     prove::PROVE,
     book::BOOK,
     toolbox::TOOLBOX,
+    bottle::LS,
+    bottle::RM,
+    bottle::DOCTOR,
+    bottle::KEEPER,
+    bottle::HOST_INIT,
     xray::ATTACH,
 ];
 

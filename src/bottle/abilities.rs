@@ -50,7 +50,7 @@ impl Abilities {
 }
 
 /// Whether a program of that name is in one of the usual folders. Hosts show the machine's own folders, so looking outside is enough.
-fn on_path(tool: &str) -> bool {
+pub fn on_path(tool: &str) -> bool {
     const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
     !tool.contains('/') && FOLDERS.iter().any(|folder| std::path::Path::new(folder).join(tool).is_file())
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::error::Result;
-use super::fs;
+use super::error::{Errno, Error, Result};
+use super::{fs, xray};
 
 /// One line of a map: `count` ids from `inside` on are those from `outside` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,4 +51,19 @@ fn write(pid: i32, file: &str, extents: &[Extent]) -> Result<()> {
     // The kernel takes a map in a single write(2).
     let lines: Vec<String> = extents.iter().map(Extent::to_string).collect();
     fs::write_once(Path::new(&format!("/proc/{pid}/{file}")), &lines.join("\n"))
+}
+
+/// Becomes user and group 0 of the user namespace, with no other groups. Where setgroups(2) was denied, the other groups stay.
+///
+/// # Errors
+/// EINVAL before the maps are written.
+pub fn become_root() -> Result<()> {
+    use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+    match setgroups(&[]) {
+        Ok(()) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(Error::new("setgroups", "", errno)),
+    }
+    let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
+    xray::call("setresgid", &0, format_args!("0 0 0"), || setresgid(group, group, group))?;
+    xray::call("setresuid", &0, format_args!("0 0 0"), || setresuid(user, user, user))
 }

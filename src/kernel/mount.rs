@@ -97,6 +97,11 @@ pub fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>, shown: &Path) -> Res
     })
 }
 
+/// For [`set_attributes`]: nothing below the mount can be written.
+pub const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+/// For [`set_attributes`]: set-user-id bits below the mount do nothing.
+pub const NO_SETUID: u64 = libc::MOUNT_ATTR_NOSUID;
+
 /// `struct mount_attr` of mount_setattr(2).
 #[repr(C)]
 #[derive(Default)]

@@ -163,6 +163,16 @@ impl AsFd for Root {
     }
 }
 
+/// A handle (`O_PATH`) on `path`, a path of ours, whatever it is.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_path(path: &Path) -> Result<OwnedFd> {
+    xray::call("open", &path.display(), format_args!("{} O_PATH", path.display()), || {
+        rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(from_rustix)
+    })
+}
+
 /// openat2 with RESOLVE_IN_ROOT takes absolute paths too, but `.` is needed for the root itself.
 fn relative(path: &Path) -> PathBuf {
     let stripped = path.strip_prefix("/").unwrap_or(path);

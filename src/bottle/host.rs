@@ -1,0 +1,220 @@
+//! A host, seen from outside: one connection to its control socket per request.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::protocol::{self, FromHost, ToHost};
+use super::{Error, Exit, Probe};
+use crate::kernel::{exec, poll, socket};
+
+/// How long a host may take to answer a request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A host of a bottle: a node with its own processes, mounts and network.
+#[derive(Debug)]
+pub struct Host {
+    name: String,
+    socket: PathBuf,
+}
+
+impl Host {
+    /// The host `name` that answers on `socket`.
+    pub(super) fn new(name: &str, socket: PathBuf) -> Self {
+        Host { name: name.to_owned(), socket }
+    }
+
+    /// Its name, which is its hostname too.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts a program on the host.
+    ///
+    /// # Errors
+    /// The program does not exist there or cannot be executed (errno as of execve(2)), or the host is gone.
+    pub fn spawn(&self, run: &Run) -> Result<Running, Error> {
+        let (answer, descriptors) = self.ask(&ToHost::Spawn(run.clone()), None)?;
+        let FromHost::Started { pid } = answer else { return Err(self.refused(answer)) };
+        let mut descriptors = descriptors.into_iter();
+        let (Some(control), Some(reason)) = (descriptors.next(), descriptors.next()) else { return Err(self.gone()) };
+        // The pipe closes with a successful execve; otherwise the errno is in it.
+        if let Some(reason) = poll::read_some(reason.as_fd()).map_err(Error::at(format!("start a program on `{}`", self.name)))? {
+            let errno = std::str::from_utf8(&reason).ok().and_then(|text| text.parse().ok()).unwrap_or(nix::libc::EIO);
+            return Err(self.not_executed(run, errno));
+        }
+        let mut running = Running { pid, tty: None, stdin: None, stdout: None, stderr: None, control, host: self.name.clone() };
+        if run.tty.is_some() {
+            running.tty = descriptors.next();
+        } else {
+            running.stdin = descriptors.next();
+            running.stdout = descriptors.next();
+            running.stderr = descriptors.next();
+        }
+        Ok(running)
+    }
+
+    /// Looks at something on the host without changing it.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn probe(&self, probe: &Probe) -> Result<serde_json::Value, Error> {
+        match self.ask(&ToHost::Probe(probe.clone()), None)? {
+            (FromHost::Value(value), _) => Ok(value),
+            (FromHost::InFile, descriptors) => {
+                let file = std::fs::File::from(descriptors.into_iter().next().ok_or_else(|| self.gone())?);
+                serde_json::from_reader(std::io::BufReader::new(file)).map_err(|_| self.gone())
+            }
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    /// Writes a file on the host, as its root, making missing folders above it.
+    ///
+    /// # Errors
+    /// The write was refused there, or the host is gone.
+    pub fn write_file(&self, path: &str, content: &[u8], mode: u32) -> Result<(), Error> {
+        let content = exec::memory_file(content).map_err(Error::at(format!("write `{path}` on `{}`", self.name)))?;
+        match self.ask(&ToHost::Write { path: path.to_owned(), mode }, Some(&content))? {
+            (FromHost::Value(_), _) => Ok(()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    /// Reads a file on the host, as its root.
+    ///
+    /// # Errors
+    /// The file is not there or not readable, or the host is gone.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let descriptor = self.descriptor(&ToHost::Read { path: path.to_owned() })?;
+        let mut content = Vec::new();
+        let read = std::io::Read::read_to_end(&mut std::fs::File::from(descriptor), &mut content);
+        read.map_err(|error| crate::kernel::Error::from_io("read", path, &error))
+            .map_err(Error::at(format!("read `{path}` on `{}`", self.name)))?;
+        Ok(content)
+    }
+
+    /// Connects to a TCP port that a program on the host listens on.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the host is gone.
+    pub fn connect(&self, port: u16) -> Result<std::net::TcpStream, Error> {
+        Ok(self.descriptor(&ToHost::Connect { port })?.into())
+    }
+
+    /// The TCP ports that programs on the host listen on, beyond its own loopback.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn listening(&self) -> Result<Vec<u16>, Error> {
+        match self.ask(&ToHost::Listening, None)? {
+            (FromHost::Value(ports), _) => Ok(serde_json::from_value(ports).unwrap_or_default()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    fn descriptor(&self, request: &ToHost) -> Result<OwnedFd, Error> {
+        match self.ask(request, None)? {
+            (FromHost::Value(_), descriptors) => descriptors.into_iter().next().ok_or_else(|| self.gone()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
+        let connection = socket::connect(&self.socket).map_err(|_| self.gone())?;
+        let descriptors: Vec<_> = descriptor.iter().map(|fd| fd.as_fd()).collect();
+        protocol::send(connection.as_fd(), request, &descriptors).map_err(|_| self.gone())?;
+        let ready = poll::readable(&[connection.as_fd()], Some(PATIENCE)).map_err(|_| self.gone())?;
+        if ready.is_empty() {
+            return Err(self.gone());
+        }
+        protocol::receive(connection.as_fd()).ok().flatten().ok_or_else(|| self.gone())
+    }
+
+    fn refused(&self, answer: FromHost) -> Error {
+        match answer {
+            FromHost::Failed(failure) => failure.into(),
+            _ => self.gone(),
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::Gone { name: self.name.clone() }
+    }
+
+    fn not_executed(&self, run: &Run, errno: i32) -> Error {
+        let reason = nix::errno::Errno::from_raw(errno);
+        Error::Refused {
+            doing: format!("start `{}` on `{}`", run.argv.join(" "), self.name),
+            why: format!("execve: {reason:?} ({})", reason.desc()),
+            errno: Some(errno),
+            hint: None,
+        }
+    }
+}
+
+/// A program to start on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The program, looked up on the PATH of `env`, and its arguments.
+    pub argv: Vec<String>,
+    /// Added to the host's usual environment (PATH, HOME, USER, LOGNAME, SHELL, LANG, TERM).
+    pub env: Vec<(String, String)>,
+    /// Where it starts; empty is `/root`.
+    pub cwd: String,
+    /// A terminal of this many columns and rows instead of three pipes.
+    pub tty: Option<(u16, u16)>,
+    /// Run beside the learner's processes (cgroup `.service`), so that it does not count among them.
+    pub service: bool,
+}
+
+/// A program that was started on a host.
+#[derive(Debug)]
+pub struct Running {
+    /// Its process id in the host.
+    pub pid: i32,
+    /// The master side of its terminal, if it has one.
+    pub tty: Option<OwnedFd>,
+    /// The write end of its standard input, without a terminal.
+    pub stdin: Option<OwnedFd>,
+    /// The read end of its standard output, without a terminal.
+    pub stdout: Option<OwnedFd>,
+    /// The read end of its standard error, without a terminal.
+    pub stderr: Option<OwnedFd>,
+    /// Where the host tells how it ended, and takes signals for it. Readable when it has ended.
+    pub(super) control: OwnedFd,
+    host: String,
+}
+
+impl Running {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// The host ended first.
+    pub fn wait(&mut self) -> Result<Exit, Error> {
+        let gone = || Error::Gone { name: self.host.clone() };
+        let Ok(Some((message, _))) = socket::receive(self.control.as_fd()) else { return Err(gone()) };
+        let text = String::from_utf8_lossy(&message).into_owned();
+        match text.split_once(' ').and_then(|(kind, number)| Some((kind.to_owned(), number.parse().ok()?))) {
+            Some((kind, number)) if kind == "signal" => Ok(Exit::Signal(number)),
+            Some((_, number)) => Ok(Exit::Code(number)),
+            None => Err(gone()),
+        }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It has ended, or the host is gone.
+    pub fn kill(&self, signal: i32) -> Result<(), Error> {
+        socket::send(self.control.as_fd(), signal.to_string().as_bytes(), &[])
+            .map_err(Error::at(format!("signal process {} on `{}`", self.pid, self.host)))
+    }
+}
+
+/// The control socket of the host `name` in the folder of a bottle.
+pub(super) fn control_socket(bottle: &Path, name: &str) -> PathBuf {
+    bottle.join("hosts").join(name).join("ctl.sock")
+}

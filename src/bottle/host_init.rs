@@ -1,0 +1,210 @@
+//! PID 1 of a host: reaps, starts programs for those who ask on the control socket, and answers for the internet if that is its role.
+//!
+//! One request per connection. What could take time or meet hostile files (a look, a file, a connection) is done by a forked child that
+//! answers by itself; starting a program is done here, because only a parent hears how it ended. Descriptors at the start: 3 to PID 1 of the
+//! bottle, 4 the listener, from 5 on the doors of the host's cgroup (see `host_boot`).
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+
+use super::protocol::{self, Failure, FromHost, FromInit, ToHost};
+use super::{Error, host_files, probe, start};
+use crate::kernel::signals::Signals;
+use crate::kernel::{exec, poll, process, reaper, socket};
+use crate::net::{Zone, dns, zone};
+
+/// A program that somebody waits for.
+struct Child {
+    pid: i32,
+    /// Its end is told here; a number that comes from here is a signal for it.
+    control: OwnedFd,
+}
+
+/// The life of the PID 1 of host `name`. Gives the exit code.
+pub fn main(name: &str) -> i32 {
+    reaper::set_name("host-init");
+    match serve(name) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("host-init: {error}");
+            1
+        }
+    }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+fn serve(name: &str) -> Result<(), Error> {
+    let doing = || format!("run the host `{name}`");
+    let inherited = |number| exec::inherited(number).map_err(Error::at(doing()));
+    let (bottle, listener) = (inherited(3)?, inherited(4)?);
+    let count: i32 = variable("BOTTLESHIP_DOORS").parse().unwrap_or(0);
+    let doors = (0..count).map(|door| inherited(5 + door)).collect::<Result<Vec<_>, _>>()?;
+    let signals = Signals::block(&[Signal::SIGCHLD]).map_err(Error::at(doing()))?;
+    if variable("BOTTLESHIP_ROLE") == "internet" {
+        be_the_internet()?;
+    }
+    let notes = variable("BOTTLESHIP_NOTES").lines().map(str::to_owned).collect();
+    protocol::send(bottle.as_fd(), &FromInit::HostReady { name: name.to_owned(), notes }, &[]).map_err(Error::at(doing()))?;
+    HostInit { name: name.to_owned(), listener, doors, signals, waiting: Vec::new(), children: Vec::new() }.serve()
+}
+
+/// Starts a DNS server for each public resolver. Each is bound to its own address, so that its answers come from there.
+fn be_the_internet() -> Result<(), Error> {
+    let doing = "answer for the internet";
+    let mut names = Zone::internet();
+    for (address, name) in host_files::hosts() {
+        names.insert(&name, address);
+    }
+    for resolver in zone::RESOLVERS {
+        let udp = UdpSocket::bind((resolver, 53));
+        let sockets = udp.and_then(|udp| Ok((udp, TcpListener::bind((resolver, 53))?)));
+        let (udp, tcp) =
+            sockets.map_err(|error| crate::kernel::Error::from_io("bind", format!("{resolver}:53"), &error)).map_err(Error::at(doing))?;
+        let server = process::clone3(CloneFlags::empty(), None, || {
+            reaper::set_name("dns");
+            i32::from(dns::serve(&names, &udp, &tcp).is_err())
+        });
+        server.map_err(Error::at(doing))?;
+    }
+    Ok(())
+}
+
+struct HostInit {
+    name: String,
+    listener: OwnedFd,
+    doors: Vec<OwnedFd>,
+    signals: Signals,
+    /// Connected, and nothing asked yet.
+    waiting: Vec<OwnedFd>,
+    children: Vec<Child>,
+}
+
+impl HostInit {
+    fn serve(&mut self) -> Result<(), Error> {
+        loop {
+            let fixed = [self.listener.as_fd(), self.signals.as_fd()];
+            let asking = self.waiting.iter().map(|fd| fd.as_fd());
+            let controls = self.children.iter().map(|child| child.control.as_fd());
+            let polled: Vec<BorrowedFd<'_>> = fixed.into_iter().chain(asking).chain(controls).collect();
+            let first_child = 2 + self.waiting.len();
+            let ready = poll::readable(&polled, None).map_err(Error::at(format!("run the host `{}`", self.name)))?;
+            // From the back, so that taking one away moves none that is still to be looked at; the reaping comes last.
+            for index in ready.into_iter().rev() {
+                match index {
+                    0 => self.accept(),
+                    1 => self.reap()?,
+                    _ if index >= first_child => self.signal(index - first_child),
+                    _ => {
+                        let connection = self.waiting.remove(index - 2);
+                        self.request(connection);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        if let Ok(connection) = socket::accept(self.listener.as_fd()) {
+            self.waiting.push(connection);
+        }
+    }
+
+    fn request(&mut self, connection: OwnedFd) {
+        let Ok(Some((request, descriptors))) = protocol::receive::<ToHost>(connection.as_fd()) else { return };
+        if let ToHost::Spawn(run) = request {
+            return self.spawn(&connection, &run);
+        }
+        let answered = process::clone3(CloneFlags::empty(), None, || {
+            let _ = crate::kernel::signals::unblock_all();
+            answer(&connection, request, descriptors);
+            0
+        });
+        if let Err(error) = answered {
+            let error = Error::Kernel { doing: "look at the host".to_owned(), source: error };
+            let _ = protocol::send(connection.as_fd(), &FromHost::Failed((&error).into()), &[]);
+        }
+    }
+
+    fn spawn(&mut self, connection: &OwnedFd, run: &super::Run) {
+        match start::start(run, &self.name, &self.doors) {
+            Ok(started) => {
+                let descriptors: Vec<BorrowedFd<'_>> = started.theirs.iter().map(|fd| fd.as_fd()).collect();
+                // If the asker has gone meanwhile, closing its end of the control socket is what ends the program's standard input.
+                let _ = protocol::send(connection.as_fd(), &FromHost::Started { pid: started.pid }, &descriptors);
+                self.children.push(Child { pid: started.pid, control: started.control });
+            }
+            Err(error) => {
+                let _ = protocol::send(connection.as_fd(), &FromHost::Failed((&error).into()), &[]);
+            }
+        }
+    }
+
+    /// A signal for a program, or the news that nobody waits for it any more.
+    fn signal(&mut self, index: usize) {
+        let child = &self.children[index];
+        match socket::receive(child.control.as_fd()) {
+            Ok(Some((message, _))) => {
+                if let Some(signal) = std::str::from_utf8(&message).ok().and_then(|text| text.parse().ok()) {
+                    // Our own child, not yet reaped: its number cannot be another's.
+                    let _ = process::open(child.pid).and_then(|pidfd| process::signal(pidfd.as_fd(), signal));
+                }
+            }
+            _ => {
+                self.children.remove(index);
+            }
+        }
+    }
+
+    fn reap(&mut self) -> Result<(), Error> {
+        let doing = || format!("reap on the host `{}`", self.name);
+        while self.signals.next().map_err(Error::at(doing()))?.is_some() {}
+        while let Some((pid, exit)) = reaper::reap().map_err(Error::at(format!("reap on the host `{}`", self.name)))? {
+            if let Some(index) = self.children.iter().position(|child| child.pid == pid) {
+                let child = self.children.remove(index);
+                let (kind, number) = match exit {
+                    process::Exit::Code(code) => ("code", code),
+                    process::Exit::Signal(signal) => ("signal", signal),
+                };
+                let _ = socket::send(child.control.as_fd(), format!("{kind} {number}").as_bytes(), &[]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers one request, in a child of its own.
+fn answer(connection: &OwnedFd, request: ToHost, descriptors: Vec<OwnedFd>) {
+    let to = connection.as_fd();
+    let done = match request {
+        ToHost::Probe(probe) => return drop(protocol::answer(to, probe::answer(&probe), &[])),
+        ToHost::Write { path, mode } => host_files::write(&path, mode, descriptors.into_iter().next()).map(|()| None),
+        ToHost::Read { path } => host_files::open(&path).map(Some),
+        ToHost::Connect { port } => connect(port).map(Some),
+        ToHost::Listening => {
+            return drop(protocol::answer(to, serde_json::json!(host_files::listening_ports(Path::new("/proc/net"))), &[]));
+        }
+        ToHost::Spawn(_) => return,
+    };
+    let sent = match done {
+        Ok(Some(descriptor)) => protocol::send(to, &FromHost::Value(serde_json::Value::Null), &[descriptor.as_fd()]),
+        Ok(None) => protocol::send(to, &FromHost::Value(serde_json::Value::Null), &[]),
+        Err(error) => protocol::send(to, &FromHost::Failed(Failure::from(&error)), &[]),
+    };
+    // The asker may have lost its patience; there is nobody else to tell.
+    drop(sent);
+}
+
+fn connect(port: u16) -> Result<OwnedFd, Error> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).or_else(|_| TcpStream::connect((super::start::own_address(), port)));
+    stream.map(OwnedFd::from).map_err(|error| Error::Kernel {
+        doing: format!("connect to port {port} of the host"),
+        source: crate::kernel::Error::from_io("connect", port, &error),
+    })
+}

@@ -1,0 +1,381 @@
+//! The keeper: the one process of a bottle that is outside of it.
+//!
+//! It prepares what only the machine can give (ids, cgroups, views of its files), clones PID 1, has it make the hosts, records the journal, and
+//! cleans up. It ends with the client that booted the bottle (their socket is its lifeline) or with PID 1, whichever goes first, and
+//! takes the other along. If it is killed, PID 1 dies with it; what then stays are empty cgroups, which the client or the next start removes.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::ceiling::Hierarchies;
+use super::protocol::{self, FromInit, FromKeeper, HostOverview, HostPlan, Overview, ToInit, ToKeeper};
+use super::world::{Layout, Trees, World};
+use super::{Abilities, Error, Internet, Mode, Spec, ceiling, ids, init, seed, state, world};
+use crate::journal::Recorder;
+use crate::kernel::process::{self, Process};
+use crate::kernel::{exec, poll, reaper, socket, xray};
+use crate::net::{address, zone};
+
+/// How long PID 1 or a host may take to answer before the boot counts as failed. Booting takes well under a second on any machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The life of the keeper of the bottle `name`, whose client is on descriptor 3; `applets` are the names that our program answers to in
+/// hosts. Gives the exit code.
+pub fn main(name: &str, applets: Vec<String>) -> i32 {
+    reaper::set_name("keeper");
+    // Away from the client's terminal: its Ctrl-C is for what runs in the bottle.
+    let _ = reaper::new_session();
+    let Ok(client) = exec::inherited(3) else { return 2 };
+    let booted = boot(name, applets, &client);
+    match booted {
+        Ok(mut keeper) => {
+            let answer = protocol::send(client.as_fd(), &FromKeeper::World(keeper.overview()), &[]);
+            if answer.is_ok() {
+                keeper.serve(client);
+            }
+            i32::from(!keeper.end().is_empty())
+        }
+        Err(error) => {
+            let _ = protocol::send(client.as_fd(), &FromKeeper::Failed((&error).into()), &[]);
+            1
+        }
+    }
+}
+
+/// A bottle from outside.
+struct Keeper {
+    world: World,
+    init: Process,
+    orders: OwnedFd,
+    abilities: Abilities,
+    hosts: Vec<HostOverview>,
+    recorder: Recorder,
+    /// Where recorders' clients and other tools connect.
+    journal: OwnedFd,
+    tools: OwnedFd,
+    since: u64,
+    _lock: OwnedFd,
+}
+
+fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Error> {
+    let Some((ToKeeper::Boot(spec), _)) = protocol::receive(client.as_fd()).map_err(Error::at("hear what to boot"))? else {
+        return Err(Error::Gone { name: name.to_owned() });
+    };
+    let place = state::State::of(name)?;
+    place.create()?;
+    let lock = place.lock()?;
+    let plan = plan(spec, place, applets)?;
+    let recorder = Recorder::open(&plan.state.path("journal.jsonl")).map_err(Error::at("open the journal"))?;
+    let journal = listen(&plan, &plan.state.path("hosts").join(seed::JOURNAL_SOCKET))?;
+    let tools = socket::listen(&plan.state.path("keeper.sock")).map_err(Error::at("open the keeper's socket"))?;
+    // What an earlier bottle of this name could not remove is in the way of this one's ceilings.
+    plan.hierarchies.remove();
+    plan.hierarchies.create(plan.state.dir())?;
+    let started = start(&plan, &lock);
+    let (init, orders) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            plan.hierarchies.remove();
+            return Err(error);
+        }
+    };
+    let abilities = abilities(&plan);
+    let since = xray::now();
+    let mut keeper = Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, tools, since, _lock: lock };
+    match keeper.first_hosts() {
+        Ok(()) => Ok(keeper),
+        Err(error) => {
+            keeper.end();
+            Err(error)
+        }
+    }
+}
+
+fn plan(spec: Spec, place: state::State, applets: Vec<String>) -> Result<World, Error> {
+    for host in &spec.hosts {
+        state::check_name("host", host)?;
+    }
+    let mode = spec.mode.unwrap_or_else(state::mode);
+    let ids = ids::of(&place, mode)?;
+    let whole = mode == Mode::Root && world::can_map_root().is_ok();
+    let layout = if whole { Layout::Whole } else { Layout::Folders };
+    let hierarchies = Hierarchies::of_machine(mode, &place.label())?;
+    let program = std::env::current_exe().map_err(|error| crate::kernel::Error::from_io("readlink", "/proc/self/exe", &error));
+    let program = program.map_err(Error::at("find our own program"))?;
+    Ok(World { spec, state: place, mode, ids, layout, layers: World::layers_of(layout), hierarchies, program, applets })
+}
+
+/// Listens where processes in the bottle can connect too.
+fn listen(world: &World, path: &Path) -> Result<OwnedFd, Error> {
+    let listener = socket::listen(path).map_err(Error::at("open the journal's socket"))?;
+    if world.mode == Mode::Root {
+        let (user, group) = world.ids.root();
+        std::os::unix::fs::lchown(path, Some(user), Some(group))
+            .map_err(|error| crate::kernel::Error::from_io("chown", path.display(), &error))
+            .map_err(Error::at("open the journal's socket"))?;
+    }
+    Ok(listener)
+}
+
+/// Clones PID 1 and lets it build the bottle's own small world.
+fn start(world: &World, lock: &OwnedFd) -> Result<(Process, OwnedFd), Error> {
+    for host in &world.spec.hosts {
+        seed::host(world, host)?;
+    }
+    let trees = Trees::of_machine(world)?;
+    let (ours, theirs) = socket::pair().map_err(Error::at("make the lifeline"))?;
+    let lock = exec::duplicate(lock.as_fd()).map_err(Error::at("hold the lock"))?;
+    let inheritance = init::Inheritance { keeper: theirs, lock, service: world.hierarchies.doors(ceiling::SERVICE)?, trees };
+    let mut inheritance = Some(inheritance);
+    let child = process::clone3(init::NAMESPACES, None, || match inheritance.take() {
+        Some(inheritance) => init::main(world, inheritance),
+        None => 1,
+    });
+    let child = child.map_err(Error::at("make the bottle's namespaces"))?;
+    let built = (|| {
+        world.ids.write(child.pid)?;
+        if let Some(inheritance) = &inheritance {
+            inheritance.trees.map(world, child.pid)?;
+        }
+        protocol::send(ours.as_fd(), &ToInit::Go, &[]).map_err(Error::at("start the bottle"))?;
+        match hear(&ours, &child)? {
+            FromInit::Built => Ok(()),
+            FromInit::Failed(failure) => Err(failure.into()),
+            _ => Err(Error::Gone { name: world.spec.name.clone() }),
+        }
+    })();
+    match built {
+        Ok(()) => Ok((child, ours)),
+        Err(error) => {
+            let _ = process::signal(child.fd.as_fd(), Signal::SIGKILL as i32);
+            let _ = process::wait(child.fd.as_fd());
+            Err(error)
+        }
+    }
+}
+
+/// The next thing that PID 1 tells.
+fn hear(orders: &OwnedFd, init: &Process) -> Result<FromInit, Error> {
+    let gone = || Error::Gone { name: "the bottle's PID 1".to_owned() };
+    let ready = poll::readable(&[orders.as_fd(), init.fd.as_fd()], Some(PATIENCE)).map_err(Error::at("hear PID 1"))?;
+    if !ready.contains(&0) {
+        return Err(gone());
+    }
+    protocol::receive(orders.as_fd()).map_err(Error::at("hear PID 1"))?.map(|(message, _)| message).ok_or_else(gone)
+}
+
+fn abilities(world: &World) -> Abilities {
+    let mut abilities = Abilities::default();
+    world.hierarchies.note(&mut abilities);
+    match world.mode {
+        Mode::Root => {
+            abilities.grant("root");
+            abilities.refuse("rootless", "this bottle was started by root");
+        }
+        Mode::Rootless => {
+            abilities.grant("rootless");
+            abilities.refuse("root", "this bottle was started by an ordinary user: start it with sudo for this");
+        }
+    }
+    if world.ids.single() {
+        abilities.refuse(
+            "ids",
+            "this user has no sub-ids (see subuid(5)), so the bottle has only one user: ask for them with `usermod --add-subuids`",
+        );
+    } else {
+        abilities.grant("ids");
+    }
+    abilities.grant("overlay");
+    if Path::new("/dev/net/tun").exists() {
+        abilities.grant("tun");
+    } else {
+        abilities.refuse("tun", "the machine has no /dev/net/tun");
+    }
+    abilities
+}
+
+impl Keeper {
+    fn first_hosts(&mut self) -> Result<(), Error> {
+        let names = self.world.spec.hosts.clone();
+        for name in &names {
+            self.order_host(name)?;
+        }
+        self.await_hosts()
+    }
+
+    /// Has PID 1 make one host; [`Keeper::await_hosts`] hears when it answers.
+    fn order_host(&mut self, name: &str) -> Result<(), Error> {
+        state::check_name("host", name)?;
+        if self.hosts.iter().any(|host| host.name == name) {
+            return Err(Error::HostExists { name: name.to_owned() });
+        }
+        seed::host(&self.world, name)?;
+        self.world.hierarchies.create_host(name, self.world.ids.root())?;
+        let listener =
+            socket::listen(&self.world.state.host(name).join("ctl.sock")).map_err(Error::at("open the host's control socket"))?;
+        let doors = self.world.hierarchies.doors(name)?;
+        let plan = self.host_plan(name)?;
+        self.hosts.push(HostOverview { name: name.to_owned(), address: plan.address, up: false });
+        let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(&listener).chain(&doors).map(|fd| fd.as_fd()).collect();
+        protocol::send(self.orders.as_fd(), &ToInit::Host(plan), &descriptors).map_err(Error::at("order a host"))
+    }
+
+    fn host_plan(&self, name: &str) -> Result<HostPlan, Error> {
+        let internet = name == "internet" && self.world.spec.internet == Internet::Simulated;
+        let taken: Vec<Ipv4Addr> = self.hosts.iter().map(|host| host.address).collect();
+        let full = || Error::Unsupported { what: "another host", why: "the switch's 151 addresses are taken".to_owned() };
+        let address = if internet { address::GATEWAY } else { address::free(&taken).ok_or_else(full)? };
+        let others = if internet { zone::Zone::internet().all_addresses() } else { Vec::new() };
+        let known = self.hosts.iter().map(|host| format!("{} {}\n", host.address, host.name)).collect::<String>();
+        Ok(HostPlan {
+            name: name.to_owned(),
+            port: self.hosts.len() as u32,
+            address,
+            others,
+            gateway: (!internet).then_some(address::GATEWAY),
+            internet,
+            hosts_file: format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {name}\n{known}"),
+            resolv_conf: "# The internet of this bottle answers here.\nnameserver 8.8.8.8\n".to_owned(),
+        })
+    }
+
+    /// Waits until every ordered host answers.
+    fn await_hosts(&mut self) -> Result<(), Error> {
+        while self.hosts.iter().any(|host| !host.up) {
+            match hear(&self.orders, &self.init)? {
+                FromInit::HostReady { name, notes } => self.host_ready(&name, notes),
+                FromInit::HostGone { name, how } => {
+                    self.hosts.retain(|host| host.name != name);
+                    return Err(Error::Refused { doing: format!("boot the host `{name}`"), why: how, errno: None, hint: None });
+                }
+                FromInit::Failed(failure) => return Err(failure.into()),
+                FromInit::Built | FromInit::UplinkReady => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn host_ready(&mut self, name: &str, notes: Vec<String>) {
+        if let Some(host) = self.hosts.iter_mut().find(|host| host.name == name) {
+            host.up = true;
+        }
+        let mut event = crate::journal::Event::new("keeper", "host.ready", format!("host/{name}"));
+        event.host = name.to_owned();
+        event.data = serde_json::json!({ "without": notes });
+        // The journal says what it can; a full disk must not keep a host from starting.
+        let _ = self.recorder.append(event);
+    }
+
+    fn overview(&self) -> Overview {
+        Overview {
+            spec: self.world.spec.clone(),
+            hosts: self.hosts.clone(),
+            abilities: self.abilities.clone(),
+            keeper: std::process::id() as i32,
+            init: self.init.pid,
+            since: self.since,
+        }
+    }
+
+    /// Works until the client, or PID 1, or somebody who may, ends the bottle.
+    fn serve(&mut self, client: OwnedFd) {
+        let mut recorders: Vec<OwnedFd> = Vec::new();
+        let mut others: Vec<OwnedFd> = Vec::new();
+        loop {
+            let fixed = [client.as_fd(), self.init.fd.as_fd(), self.orders.as_fd(), self.journal.as_fd(), self.tools.as_fd()];
+            let polled: Vec<BorrowedFd<'_>> = fixed.into_iter().chain(recorders.iter().chain(&others).map(|fd| fd.as_fd())).collect();
+            let Ok(ready) = poll::readable(&polled, None) else { return };
+            // From the back, so that taking a connection away moves none that is still to be looked at.
+            for index in ready.into_iter().rev() {
+                let goes_on = match index {
+                    0 => self.order(&client),
+                    1 => false,
+                    2 => self.news(),
+                    3 => accept_into(&self.journal, &mut recorders),
+                    4 => accept_into(&self.tools, &mut others),
+                    _ if index - 5 < recorders.len() => {
+                        if !self.record(&recorders[index - 5]) {
+                            recorders.remove(index - 5);
+                        }
+                        true
+                    }
+                    _ => {
+                        let other = others.remove(index - 5 - recorders.len());
+                        self.visitor(&other)
+                    }
+                };
+                if !goes_on {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One order of the client. False when the bottle is to end.
+    fn order(&mut self, from: &OwnedFd) -> bool {
+        let Ok(Some((order, _))) = protocol::receive::<ToKeeper>(from.as_fd()) else { return false };
+        let done = match order {
+            ToKeeper::Stop => return false,
+            ToKeeper::AddHost(name) => self.order_host(&name).and_then(|()| self.await_hosts()),
+            ToKeeper::Show | ToKeeper::Boot(_) => Ok(()),
+        };
+        let answer = match done {
+            Ok(()) => FromKeeper::World(self.overview()),
+            Err(error) => FromKeeper::Failed((&error).into()),
+        };
+        protocol::send(from.as_fd(), &answer, &[]).is_ok()
+    }
+
+    /// One order of another tool, which has connected for it. Only its stop ends the bottle, its going away does not.
+    fn visitor(&mut self, from: &OwnedFd) -> bool {
+        match protocol::receive::<ToKeeper>(from.as_fd()) {
+            Ok(Some((ToKeeper::Stop, _))) => false,
+            Ok(Some(_)) => {
+                let _ = protocol::send(from.as_fd(), &FromKeeper::World(self.overview()), &[]);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// What PID 1 tells when nobody asked. False when it is gone.
+    fn news(&mut self) -> bool {
+        match protocol::receive::<FromInit>(self.orders.as_fd()) {
+            Ok(Some((FromInit::HostGone { name, how }, _))) => {
+                self.hosts.retain(|host| host.name != name);
+                let mut event = crate::journal::Event::new("keeper", "host.gone", format!("host/{name}"));
+                event.data = serde_json::json!({ "how": how });
+                let _ = self.recorder.append(event);
+                true
+            }
+            Ok(Some(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// One event from a client of the recorder. False when it has gone.
+    fn record(&mut self, from: &OwnedFd) -> bool {
+        match socket::receive(from.as_fd()) {
+            Ok(Some((message, _))) => socket::send(from.as_fd(), &self.recorder.answer(&message), &[]).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Ends everything. The cgroups that could not be removed come back.
+    fn end(&mut self) -> Vec<crate::kernel::Error> {
+        let _ = process::signal(self.init.fd.as_fd(), Signal::SIGKILL as i32);
+        let _ = process::wait(self.init.fd.as_fd());
+        self.world.hierarchies.remove()
+    }
+}
+
+fn accept_into(listener: &OwnedFd, connections: &mut Vec<OwnedFd>) -> bool {
+    if let Ok(connection) = socket::accept(listener.as_fd()) {
+        connections.push(connection);
+    }
+    true
+}

@@ -1,0 +1,171 @@
+//! What a host's folder on disk holds before its first boot: empty layers to write to, and covers over what is private on the machine.
+//!
+//! ```text
+//! hosts/HOST/upper/LAYER    what the host has written over a file system of the machine; covers lie here too
+//!           /work/LAYER     overlayfs's own
+//!           /disk/NAME      folders that are not overlays, so that overlays can be made in them
+//! ```
+//!
+//! A cover is an opaque folder (`user.overlay.opaque`, see the kernel's overlayfs page) or a file of our own in the upper layer. Root in
+//! the bottle can delete it, and then finds nothing: the lower layer's entry stays hidden by a whiteout.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{XattrFlags, setxattr};
+
+use super::world::{Layout, World};
+use super::{Error, Mode, machine, state};
+use crate::kernel::{self, fs};
+
+/// The folder of upper layers.
+pub const UPPER: &str = "upper";
+/// The folder of work folders.
+pub const WORK: &str = "work";
+/// The folder of folders that are not overlays.
+pub const DISK: &str = "disk";
+/// The recorder's socket, beside the hosts' folders, where PID 1 sees it too.
+pub const JOURNAL_SOCKET: &str = "journal.sock";
+
+/// A folder of a host that lies on the state's own disk.
+pub struct DiskFolder {
+    /// What it is called in the host's `disk`.
+    pub name: &'static str,
+    /// Where it is in the host.
+    pub target: &'static str,
+    mode: u32,
+}
+
+const fn folder(name: &'static str, target: &'static str, mode: u32) -> DiskFolder {
+    DiskFolder { name, target, mode }
+}
+
+/// All of them.
+pub const DISK_FOLDERS: &[DiskFolder] = &[
+    folder("root", "/root", 0o700),
+    folder("tmp", "/tmp", 0o1777),
+    folder("var-tmp", "/var/tmp", 0o1777),
+    folder("lib", "/var/lib/bottleship", 0o755),
+    folder("docker", "/var/lib/docker", 0o710),
+];
+
+/// Makes the folder of a host, or completes the one of its last boot.
+///
+/// # Errors
+/// A folder or a cover cannot be made: no space, or a file system without user xattrs.
+pub fn host(world: &World, name: &str) -> Result<(), Error> {
+    let place = world.state.host(name);
+    let done = place.join("seeded");
+    if done.exists() {
+        return Ok(());
+    }
+    let seeded = folders(world, &place).and_then(|()| covers(world, &place));
+    seeded.map_err(Error::at(format!("prepare the files of the host `{name}`")))?;
+    fs::replace(&done, b"", 0o600).map_err(Error::at("note that the host is prepared"))
+}
+
+fn folders(world: &World, place: &Path) -> kernel::Result<()> {
+    fs::create_dir_all(place, 0o755)?;
+    for layer in &world.layers {
+        for part in [UPPER, WORK] {
+            let made = place.join(part).join(layer.key());
+            fs::create_dir_all(&made, 0o755)?;
+            own(world, &made, (0, 0))?;
+        }
+        // The upper folder's own mode and owner are what the host sees as those of the layer's root.
+        like(world, &layer.path, &place.join(UPPER).join(layer.key()))?;
+    }
+    for one in DISK_FOLDERS {
+        let made = place.join(DISK).join(one.name);
+        fs::create_dir_all(&made, 0o755)?;
+        mode(&made, one.mode)?;
+        own(world, &made, (0, 0))?;
+    }
+    if world.layout == Layout::Folders { frame(world, &place.join(DISK).join("frame")) } else { Ok(()) }
+}
+
+/// The root folder of a host whose top-level folders are overlaid one by one: empty folders, and the machine's links.
+fn frame(world: &World, frame: &Path) -> kernel::Result<()> {
+    fs::create_dir_all(frame, 0o755)?;
+    own(world, frame, (0, 0))?;
+    for name in fs::list(Path::new("/"))? {
+        let (source, target) = (Path::new("/").join(&name), frame.join(&name));
+        if let Ok(leads_to) = std::fs::read_link(&source) {
+            let _ = std::fs::remove_file(&target);
+            std::os::unix::fs::symlink(leads_to, &target).map_err(|error| kernel::Error::from_io("symlink", target.display(), &error))?;
+        } else if source.is_dir() {
+            fs::create_dir_all(&target, 0o755)?;
+            own(world, &target, (0, 0))?;
+        }
+    }
+    Ok(())
+}
+
+fn covers(world: &World, place: &Path) -> kernel::Result<()> {
+    for folder in machine::hidden_folders(&state::root()) {
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|data| data.is_dir());
+        if is_folder && let Some(cover) = parents(world, place, &folder)? {
+            fs::create_dir_all(&cover, 0o755)?;
+            like(world, &folder, &cover)?;
+            setxattr(&cover, c"user.overlay.opaque", b"y", XattrFlags::empty())
+                .map_err(|errno| kernel::Error::new("setxattr user.overlay.opaque", cover.display(), kernel::root::from_rustix(errno)))?;
+        }
+    }
+    for (file, content, bits) in machine::HIDDEN_FILES {
+        let file = Path::new(file);
+        let data = std::fs::symlink_metadata(file);
+        if data.as_ref().is_ok_and(std::fs::Metadata::is_file)
+            && let Some(cover) = parents(world, place, file)?
+        {
+            fs::replace(&cover, content.as_bytes(), *bits)?;
+            mode(&cover, *bits)?;
+            own(world, &cover, (0, data.map_or(0, |data| data.gid())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the upper layer has `path`, with the folders above it made like those of the machine. `None` where no layer shows it.
+fn parents(world: &World, place: &Path, path: &Path) -> kernel::Result<Option<PathBuf>> {
+    let Some((layer, rest)) = world.layer_of(path) else { return Ok(None) };
+    if rest.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (mut below, mut above) = (layer.path.clone(), place.join(UPPER).join(layer.key()));
+    for part in rest.parent().into_iter().flat_map(Path::components) {
+        below.push(part);
+        above.push(part);
+        // A link on the way would be replaced by a folder of ours: what it leads to is in the list of folders by its own name.
+        if std::fs::symlink_metadata(&below).is_ok_and(|data| data.is_symlink()) {
+            return Ok(None);
+        }
+        if !above.exists() {
+            fs::create_dir_all(&above, 0o755)?;
+            like(world, &below, &above)?;
+        }
+    }
+    Ok(Some(above.join(rest.file_name().unwrap_or_default())))
+}
+
+/// Gives `copy` the mode and the owner that `original` has on the machine.
+fn like(world: &World, original: &Path, copy: &Path) -> kernel::Result<()> {
+    let data = std::fs::metadata(original).map_err(|error| kernel::Error::from_io("stat", original.display(), &error))?;
+    mode(copy, data.mode() & 0o7777)?;
+    own(world, copy, (data.uid(), data.gid()))
+}
+
+fn mode(path: &Path, bits: u32) -> kernel::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))
+        .map_err(|error| kernel::Error::from_io("chmod", path.display(), &error))
+}
+
+/// Gives `path` to the user and group that these are inside. An ordinary user owns all files: they are the bottle's root inside.
+fn own(world: &World, path: &Path, (user, group): (u32, u32)) -> kernel::Result<()> {
+    if world.mode == Mode::Rootless {
+        return Ok(());
+    }
+    let (first_user, first_group) = world.ids.root();
+    let inside = |id: u32| if id < 65_536 { id } else { 65_534 };
+    std::os::unix::fs::lchown(path, Some(first_user + inside(user)), Some(first_group + inside(group)))
+        .map_err(|error| kernel::Error::from_io("chown", path.display(), &error))
+}

@@ -1,0 +1,179 @@
+//! Everything about a bottle that PID 1 and the hosts need to know. Made by the keeper before PID 1 is cloned, which has it by inheritance.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use super::ceiling::Hierarchies;
+use super::ids::Ids;
+use super::state::State;
+use super::{Error, Mode, Spec, machine};
+use crate::kernel::{self, mount, ns, process};
+
+/// How a host's root is made of the machine's file systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One overlay of `/`, whose lower layer is id-mapped: files keep their owners. Linux 5.19 or newer, started by root.
+    Whole,
+    /// An overlay for each top-level folder; files of the machine's users belong to nobody.
+    Folders,
+}
+
+/// A file system of the machine that hosts show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Where it is on the machine, and in a host.
+    pub path: PathBuf,
+}
+
+impl Layer {
+    /// The name of its upper folder.
+    pub fn key(&self) -> String {
+        let text = self.path.to_string_lossy().trim_matches('/').replace('/', "+");
+        if text.is_empty() { "root".to_owned() } else { text }
+    }
+}
+
+/// The plan of a bottle.
+#[derive(Debug)]
+pub struct World {
+    /// What was asked for.
+    pub spec: Spec,
+    /// Its state on disk.
+    pub state: State,
+    /// Who builds it.
+    pub mode: Mode,
+    /// The ids of its user namespace.
+    pub ids: Ids,
+    /// How roots are made.
+    pub layout: Layout,
+    /// Of what.
+    pub layers: Vec<Layer>,
+    /// The machine's cgroup hierarchies.
+    pub hierarchies: Hierarchies,
+    /// Our own program.
+    pub program: PathBuf,
+    /// The names that it answers to in a host.
+    pub applets: Vec<String>,
+}
+
+/// Detached copies of the machine's mounts, made where the machine's root may make them. An ordinary user has none: PID 1 makes its own.
+#[derive(Debug, Default)]
+pub struct Trees {
+    /// One per layer, id-mapped.
+    pub layers: Vec<OwnedFd>,
+    /// The hosts' folders of the state.
+    pub state: Option<OwnedFd>,
+    /// Our own program.
+    pub program: Option<OwnedFd>,
+    /// The shared folder.
+    pub share: Option<OwnedFd>,
+}
+
+impl World {
+    /// The layers for a layout.
+    pub fn layers_of(layout: Layout) -> Vec<Layer> {
+        match layout {
+            Layout::Whole => machine::layers().into_iter().map(|path| Layer { path }).collect(),
+            Layout::Folders => folders().into_iter().map(|path| Layer { path }).collect(),
+        }
+    }
+
+    /// The layer that shows `path`, and the rest of the path in it.
+    pub fn layer_of<'a>(&'a self, path: &'a Path) -> Option<(&'a Layer, &'a Path)> {
+        let under = |layer: &'a Layer| Some((layer, path.strip_prefix(&layer.path).ok()?));
+        self.layers.iter().filter_map(under).max_by_key(|(layer, _)| layer.path.components().count())
+    }
+}
+
+/// The top-level folders that are overlaid one by one.
+fn folders() -> Vec<PathBuf> {
+    let names = kernel::fs::list(Path::new("/")).unwrap_or_default();
+    let hidden = |path: &Path| machine::HIDDEN_FOLDERS.iter().any(|hidden| path == Path::new(hidden));
+    let kept = names.into_iter().filter(|name| !machine::OWN.contains(&name.as_str())).map(|name| Path::new("/").join(name));
+    kept.filter(|path| std::fs::symlink_metadata(path).is_ok_and(|data| data.is_dir()) && !hidden(path)).collect()
+}
+
+impl Trees {
+    /// Clones the machine's mounts for a bottle that is started by root. Those that cannot have an id map come out without:
+    /// `mapped` then refuses them.
+    ///
+    /// # Errors
+    /// open_tree(2) refused.
+    pub fn of_machine(world: &World) -> Result<Trees, Error> {
+        if world.mode == Mode::Rootless {
+            return Ok(Trees::default());
+        }
+        let clone = |path: &Path| mount::clone_tree(path, false).map_err(Error::at("take a view of the machine's files"));
+        let layers = match world.layout {
+            Layout::Whole => world.layers.iter().map(|layer| clone(&layer.path)).collect::<Result<_, _>>()?,
+            Layout::Folders => Vec::new(),
+        };
+        let share = world.spec.share.as_deref().map(clone).transpose()?;
+        Ok(Trees { layers, state: Some(clone(&world.state.path("hosts"))?), program: Some(clone(&world.program)?), share })
+    }
+
+    /// Gives the layers the map of the user namespace of `pid`, and the shared folder one in which its owner is the bottle's root.
+    ///
+    /// # Errors
+    /// EINVAL where the file system has no id-mapped mounts.
+    pub fn map(&self, world: &World, pid: i32) -> Result<(), Error> {
+        if self.layers.is_empty() && self.program.is_none() {
+            return Ok(());
+        }
+        let namespace = ns::open(pid, "user").map_err(Error::at("hold the bottle's user namespace"))?;
+        for tree in &self.layers {
+            mount::id_map(tree.as_fd(), namespace.as_fd()).map_err(Error::at("map the owners of the machine's files"))?;
+        }
+        if let (Some(tree), Some(path)) = (&self.share, &world.spec.share) {
+            let mapped = share_map(path, world.ids.root()).and_then(|map| {
+                mount::id_map(tree.as_fd(), map.as_fd()).map_err(Error::at(format!("map the owners of `{}`", path.display())))
+            });
+            mapped?;
+        }
+        Ok(())
+    }
+}
+
+/// A user namespace in which the owner of `path` is the bottle's root, to map the shared folder with.
+fn share_map(path: &Path, root: (u32, u32)) -> Result<OwnedFd, Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let doing = || format!("share `{}`", path.display());
+    let data = std::fs::metadata(path).map_err(|error| kernel::Error::from_io("stat", path.display(), &error));
+    let data = data.map_err(Error::at(doing()))?;
+    let (ours, theirs) = kernel::socket::pair().map_err(Error::at(doing()))?;
+    let holder = process::clone3(nix::sched::CloneFlags::CLONE_NEWUSER, None, || {
+        // Lives until the parent lets go, only to hold the namespace.
+        let _ = kernel::exec::close_all_but(&[theirs.as_fd()]);
+        let _ = kernel::socket::receive(theirs.as_fd());
+        0
+    });
+    let holder = holder.map_err(Error::at(doing()))?;
+    let one = |inside, outside| vec![(inside, outside, 1)];
+    let ids = Ids { users: one(data.uid(), root.0), groups: one(data.gid(), root.1), by_program: false };
+    let extent = |list: &[(u32, u32, u32)]| {
+        list.iter()
+            .map(|(inside, outside, count)| kernel::idmap::Extent { inside: *inside, outside: *outside, count: *count })
+            .collect::<Vec<_>>()
+    };
+    let written = kernel::idmap::write_users(holder.pid, &extent(&ids.users))
+        .and_then(|()| kernel::idmap::write_groups(holder.pid, &extent(&ids.groups)))
+        .and_then(|()| ns::open(holder.pid, "user"));
+    drop(ours);
+    let _ = process::wait(holder.fd.as_fd());
+    written.map_err(Error::at(doing()))
+}
+
+/// Whether `/` of this machine can be the id-mapped lower layer of an overlay: tried on a detached copy that nobody sees.
+///
+/// # Errors
+/// The kernel's refusal, to be told to the learner.
+pub fn can_map_root() -> kernel::Result<()> {
+    let version = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<u32>().ok());
+    let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    // Before 5.19 overlayfs refuses id-mapped layers.
+    if release < (5, 19) {
+        return Err(kernel::Error::new("mount overlay on an id-mapped lower layer", version, kernel::error::Errno::EOPNOTSUPP));
+    }
+    Ok(())
+}

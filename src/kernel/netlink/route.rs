@@ -1,0 +1,208 @@
+//! Links, addresses and routes: what `ip link`, `ip address` and `ip route` do (rtnetlink(7)).
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::super::error::{Errno, Result};
+use super::super::xray;
+use super::{Request, Socket, attributes};
+
+/// `VETH_INFO_PEER` of linux/veth.h.
+const VETH_PEER: u16 = 1;
+const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+
+/// A link, as a dump lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its network namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// `bridge`, `veth`, `tun`, ...; empty for a plain device.
+    pub kind: String,
+    /// Whether it is up.
+    pub up: bool,
+}
+
+/// `struct ifinfomsg`: family, pad, type, index, flags, change.
+fn link_part(index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut part = vec![0; 4];
+    part.extend_from_slice(&index.to_ne_bytes());
+    part.extend_from_slice(&flags.to_ne_bytes());
+    part.extend_from_slice(&change.to_ne_bytes());
+    part
+}
+
+impl Socket {
+    /// Adds a bridge: a switch inside the kernel.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken, EPERM without CAP_NET_ADMIN over the network namespace.
+    pub fn add_bridge(&mut self, name: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .nested(libc::IFLA_LINKINFO, |info| info.text(libc::IFLA_INFO_KIND, "bridge"));
+        self.done("link add", name, format_args!("{name} type bridge"), request)
+    }
+
+    /// Adds a pair of virtual Ethernet devices: `name` here, `peer` in the network namespace behind `namespace`.
+    ///
+    /// # Errors
+    /// As [`Socket::add_bridge`].
+    pub fn add_veth(&mut self, name: &str, peer: &str, namespace: BorrowedFd<'_>) -> Result<()> {
+        let target = namespace.as_raw_fd() as u32;
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name).nested(
+            libc::IFLA_LINKINFO,
+            |info| {
+                info.text(libc::IFLA_INFO_KIND, "veth").nested(libc::IFLA_INFO_DATA, |data| {
+                    data.nested(VETH_PEER, |other| {
+                        other.raw(&link_part(0, 0, 0)).text(libc::IFLA_IFNAME, peer).number(libc::IFLA_NET_NS_FD, target)
+                    })
+                })
+            },
+        );
+        self.done("link add", name, format_args!("{name} type veth peer {peer}"), request)
+    }
+
+    /// Takes a link away; with a veth its other end goes too.
+    ///
+    /// # Errors
+    /// ENODEV when there is none.
+    pub fn delete_link(&mut self, name: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name);
+        self.done("link delete", name, format_args!("{name}"), request)
+    }
+
+    /// Takes a link up or down.
+    ///
+    /// # Errors
+    /// ENODEV when there is none.
+    pub fn set_up(&mut self, name: &str, up: bool) -> Result<()> {
+        let flag = libc::IFF_UP as u32;
+        let request =
+            Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, if up { flag } else { 0 }, flag)).text(libc::IFLA_IFNAME, name);
+        self.done("link set", name, format_args!("{name} {}", if up { "up" } else { "down" }), request)
+    }
+
+    /// Plugs a link into a bridge.
+    ///
+    /// # Errors
+    /// ENODEV when one of them is not there.
+    pub fn set_master(&mut self, name: &str, bridge: &str) -> Result<()> {
+        let master = self.index(bridge)?;
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .number(libc::IFLA_MASTER, master);
+        self.done("link set", name, format_args!("{name} master {bridge}"), request)
+    }
+
+    /// Moves a link into another network namespace.
+    ///
+    /// # Errors
+    /// ENODEV when there is none, EPERM without rights over the other namespace.
+    pub fn move_link(&mut self, name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
+        let target = namespace.as_raw_fd() as u32;
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .number(libc::IFLA_NET_NS_FD, target);
+        self.done("link set", name, format_args!("{name} netns fd {target}"), request)
+    }
+
+    /// Gives a link an IPv4 address.
+    ///
+    /// # Errors
+    /// EEXIST when it has it, ENODEV without the link.
+    pub fn add_address(&mut self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+        let index = self.index(name)?;
+        // struct ifaddrmsg: family, prefix length, flags, scope, index.
+        let mut part = vec![libc::AF_INET as u8, prefix, 0, 0];
+        part.extend_from_slice(&index.to_ne_bytes());
+        let request = Request::new(libc::RTM_NEWADDR, CREATE, &part)
+            .attr(libc::IFA_LOCAL, &address.octets())
+            .attr(libc::IFA_ADDRESS, &address.octets());
+        self.done("address add", name, format_args!("{address}/{prefix} dev {name}"), request)
+    }
+
+    /// Sends what goes to `target`/`prefix` to the neighbour `gateway`.
+    ///
+    /// # Errors
+    /// ENETUNREACH when the gateway is no neighbour, EEXIST when there is such a route.
+    pub fn add_route(&mut self, target: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWROUTE, CREATE, &route_part(prefix, libc::RTN_UNICAST));
+        let request = with_target(request, target, prefix).attr(libc::RTA_GATEWAY, &gateway.octets());
+        self.done("route add", &format!("{target}/{prefix}"), format_args!("{target}/{prefix} via {gateway}"), request)
+    }
+
+    /// Answers what goes to `target`/`prefix` with "host unreachable" instead of silence.
+    ///
+    /// # Errors
+    /// EEXIST when there is such a route.
+    pub fn add_unreachable(&mut self, target: Ipv4Addr, prefix: u8) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWROUTE, CREATE, &route_part(prefix, libc::RTN_UNREACHABLE));
+        let request = with_target(request, target, prefix);
+        self.done("route add", &format!("{target}/{prefix}"), format_args!("unreachable {target}/{prefix}"), request)
+    }
+
+    /// All links of the network namespace.
+    ///
+    /// # Errors
+    /// The dump was refused.
+    pub fn links(&mut self) -> Result<Vec<Link>> {
+        let request = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_part(0, 0, 0));
+        let answers = xray::call("netlink", &"link dump", format_args!("link dump"), || self.ask(request))?;
+        Ok(answers.iter().filter_map(|(_, body)| parse_link(body)).collect())
+    }
+
+    /// The number of a link.
+    ///
+    /// # Errors
+    /// ENODEV when there is none of that name.
+    pub fn index(&mut self, name: &str) -> Result<u32> {
+        let request = Request::new(libc::RTM_GETLINK, libc::NLM_F_ACK, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name);
+        let answers = xray::call("netlink link get", &name, format_args!("link get {name}"), || self.ask(request))?;
+        let found = answers.iter().find_map(|(_, body)| parse_link(body));
+        found.map(|link| link.index).ok_or_else(|| super::super::Error::new("netlink link get", name, Errno::ENODEV))
+    }
+
+    fn done(&mut self, what: &'static str, object: &str, args: std::fmt::Arguments<'_>, request: Request) -> Result<()> {
+        let call = match what {
+            "link add" => "netlink link add",
+            "link delete" => "netlink link delete",
+            "link set" => "netlink link set",
+            "address add" => "netlink address add",
+            _ => "netlink route add",
+        };
+        xray::call(call, &object, args, || self.ask(request).map(drop))
+    }
+}
+
+/// `struct rtmsg`: family, prefix lengths, tos, table, protocol, scope, type, flags.
+fn route_part(prefix: u8, kind: u8) -> Vec<u8> {
+    let (main, boot, everywhere) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE);
+    vec![libc::AF_INET as u8, prefix, 0, 0, main, boot, everywhere, kind, 0, 0, 0, 0]
+}
+
+fn with_target(request: Request, target: Ipv4Addr, prefix: u8) -> Request {
+    if prefix == 0 { request } else { request.attr(libc::RTA_DST, &target.octets()) }
+}
+
+fn parse_link(body: &[u8]) -> Option<Link> {
+    let number = |at: usize| body.get(at..at + 4).map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let (index, flags) = (number(4)?, number(8)?);
+    let mut link = Link { index, name: String::new(), kind: String::new(), up: flags & libc::IFF_UP as u32 != 0 };
+    for (kind, value) in attributes(body.get(16..)?) {
+        match kind {
+            libc::IFLA_IFNAME => link.name = text(value),
+            libc::IFLA_LINKINFO => {
+                let info = attributes(value);
+                link.kind = info.iter().find(|(kind, _)| *kind == libc::IFLA_INFO_KIND).map_or(String::new(), |(_, value)| text(value));
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+}
