@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
-mod bottle;
 mod book;
+mod bottle;
 mod lab;
 mod prompt;
 mod prove;
