@@ -1,10 +1,12 @@
 //! The world of a unit: a bottle, set up as the unit says, with the learner's shell in it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::error::Error;
 use super::library::{Course, Entry};
 use super::session::Options;
+use super::text::fill;
 use super::unit::{Start, Unit};
 use super::world;
 use crate::bottle::shell::{Ready, Shell, Size};
@@ -50,7 +52,7 @@ impl Place {
 fn set_up(course: &Course, entry: &Entry, unit: &Unit, host: &Host) -> Result<Vec<Running>, Error> {
     for (from, to) in &unit.place {
         let file = course.placed(entry, from)?;
-        host.write_file(to, &file.content, if file.executable { 0o755 } else { 0o644 })?;
+        host.write_file(to, &placed(&file.content, unit), if file.executable { 0o755 } else { 0o644 })?;
     }
     for command in &unit.setup {
         let answer = world::run_for(host, command, PATIENCE)?;
@@ -60,6 +62,11 @@ fn set_up(course: &Course, entry: &Entry, unit: &Unit, host: &Host) -> Result<Ve
         }
     }
     unit.start.iter().map(|start| begin(unit, start, host)).collect()
+}
+
+/// A file as it is placed: a text has its parameters filled in, anything else stays as it is.
+fn placed<'f>(content: &'f [u8], unit: &Unit) -> Cow<'f, [u8]> {
+    std::str::from_utf8(content).map_or(Cow::Borrowed(content), |text| Cow::Owned(fill(text, &unit.drawn).into_bytes()))
 }
 
 fn begin(unit: &Unit, start: &Start, host: &Host) -> Result<Running, Error> {

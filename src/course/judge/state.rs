@@ -63,8 +63,12 @@ fn counted(count: &Count, host: &str, world: &mut dyn World, context: &Context<'
     let things = match count.of {
         "processes" => match &count.matching {
             Some(wanted) => matching(wanted, host, world)?,
-            // The host's own PID 1 is none of the learner's.
-            None => processes(world, host)?.into_iter().filter(|process| process["pid"] != 1 && process["state"] != "zombie").collect(),
+            // The host's own PID 1 is none of the learner's. The dead count only where somebody asks for a state.
+            None => {
+                let dead_too = count.filter.iter().any(|(path, _)| path == "state");
+                let counts = |process: &Value| process["pid"] != 1 && (dead_too || process["state"] != "zombie");
+                processes(world, host)?.into_iter().filter(counts).collect()
+            }
         },
         "mounts" => match process_of(&count.within, host, world, context)? {
             Some(None) => return Ok(State::absent("0")),
