@@ -29,6 +29,7 @@ pub mod place;
 pub mod progress;
 pub mod prove;
 pub mod session;
+pub mod submission;
 pub mod text;
 pub mod typing;
 pub mod unit;

@@ -9,6 +9,7 @@ use clap::{ArgMatches, Command};
 
 mod book;
 mod bottle;
+mod grade;
 mod lab;
 mod prompt;
 mod prove;
@@ -30,6 +31,8 @@ pub const TOOLS: &[Tool] = &[
     prompt::RUN,
     lab::LAB,
     prove::PROVE,
+    grade::SUBMIT,
+    grade::GRADE,
     book::BOOK,
     toolbox::TOOLBOX,
     bottle::LS,

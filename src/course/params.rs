@@ -43,6 +43,13 @@ impl Draw {
     }
 }
 
+/// The seed of a learner's attempt. It says nothing about who that is.
+pub fn seed_of(learner: &str, attempt: u32) -> String {
+    let digest = Sha256::digest(format!("learner\0{learner}"));
+    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{short}-{attempt}")
+}
+
 /// Draws all parameters of a unit.
 pub fn draw(params: &[Param], seed: &str, unit: &str) -> Params {
     params.iter().map(|param| (param.name.clone(), param.draw.value(seed, unit, &param.name))).collect()

@@ -80,6 +80,9 @@ pub struct Typed {
     /// Set on a line that is no input but says that the step (and what follows it) began anew: `:reset`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
+    /// Set on a course command that grading needs: `:check`, `:answer`. A shell line may begin with a colon too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verb: bool,
 }
 
 /// A learner's progress on disk.
@@ -201,7 +204,7 @@ mod tests {
     }
 
     fn typed(step: &str, line: &str, anew: bool) -> Typed {
-        Typed { unit: "p/old".into(), attempt: 0, step: step.into(), host: "bench".into(), line: line.into(), anew }
+        Typed { unit: "p/old".into(), attempt: 0, step: step.into(), host: "bench".into(), line: line.into(), anew, verb: false }
     }
 
     #[test]

@@ -210,7 +210,24 @@ impl Session {
 
     fn entry_of(&self, host: &str, line: &str, anew: bool) -> Typed {
         let attempt = self.progress.seen(&self.unit.id).map_or(0, |unit| unit.attempt);
-        Typed { unit: self.unit.id.clone(), attempt, step: self.current().id.clone(), host: host.to_owned(), line: line.to_owned(), anew }
+        Typed {
+            unit: self.unit.id.clone(),
+            attempt,
+            step: self.current().id.clone(),
+            host: host.to_owned(),
+            line: line.to_owned(),
+            anew,
+            verb: false,
+        }
+    }
+
+    /// Keeps a course command that grading needs.
+    fn keep_verb(&mut self, line: String) -> Result<(), Error> {
+        if self.parked.is_some() {
+            return Ok(());
+        }
+        let typed = Typed { verb: true, ..self.entry_of(BENCH, &line, false) };
+        self.progress.typed(typed)
     }
 
     fn standing(&self) -> Option<&StepStanding> {
@@ -267,7 +284,7 @@ fn first_place(course: &Course, progress: &Progress, asked: Option<&str>) -> Res
 /// A unit with this learner's parameters.
 fn open_unit(course: &Course, progress: &mut Progress, options: &Options, id: &str) -> Result<Unit, Error> {
     let attempt = progress.unit(course, id).attempt;
-    let seed = options.seed.clone().unwrap_or_else(|| format!("{}/{attempt}", progress.learner));
+    let seed = options.seed.clone().unwrap_or_else(|| super::params::seed_of(&progress.learner, attempt));
     Ok(course.unit(id, &seed)?.0)
 }
 

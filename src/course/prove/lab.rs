@@ -137,7 +137,7 @@ fn reason_of(step: &super::super::unit::Step, facts: &[FactView]) -> Outcome {
 /// P7: twenty looks leave the snapshot as it was.
 fn pure(prover: &mut Prover<'_>, session: &Session, subject: &str, rows: &mut Vec<Row>) {
     let unit = session.unit().clone();
-    let mut snapshot = || Live { bottle: session.bottle() }.look("bench", &Look::Probe(Probe::Snapshot));
+    let snapshot = || Live { bottle: session.bottle() }.look("bench", &Look::Probe(Probe::Snapshot));
     let before = snapshot();
     for _ in 0..20 {
         for at in 0..unit.steps.len() {

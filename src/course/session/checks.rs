@@ -59,6 +59,7 @@ impl Session {
         if self.current().facts.is_empty() {
             return Err(Error::NotNow { why: "this step has nothing to check".to_owned(), hint: "`:next` goes on".to_owned() });
         }
+        self.keep_verb(":check".to_owned())?;
         self.follow_journal()?;
         let mut view = self.judge_current();
         let passed = view.verdict == Verdict::Pass;

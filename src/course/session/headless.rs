@@ -41,6 +41,14 @@ impl Session {
         Ok(None)
     }
 
+    /// Types a shell line of a submission on the host that it was typed on.
+    ///
+    /// # Errors
+    /// As [`Session::type_line`].
+    pub fn type_on_host(&mut self, host: &str, line: &str) -> Result<(), Error> {
+        self.prover_types(host, line).map(drop)
+    }
+
     /// Types a line into the shell on bench; gives what it printed and its status.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn lines_before(
     let mut lines = Vec::new();
     for (at, id) in ids.iter().enumerate() {
         let own: Vec<String> =
-            typed.iter().filter(|typed| typed.step == *id && typed.host == BENCH).map(|typed| typed.line.clone()).collect();
+            typed.iter().filter(|typed| typed.step == *id && typed.host == BENCH && !typed.verb).map(|typed| typed.line.clone()).collect();
         let state = progress.seen(&unit.id).and_then(|unit| unit.steps.get(*id)).and_then(|step| step.state);
         // Lines of a step that was never finished, or was passed over, do not lead to the next one.
         if state == Some(StepState::Done) && !own.is_empty() {
@@ -127,6 +127,9 @@ impl Session {
     /// # Errors
     /// There is nothing after the last unit, or the next world could not be made.
     pub fn next(&mut self) -> Result<Moved, Error> {
+        if !self.unit.lab {
+            self.keep_verb(":next".to_owned())?;
+        }
         let state = self.standing().and_then(|standing| standing.state);
         let applies = self.place.bottle.abilities().missing(&self.current().needs).is_empty();
         if state.is_none() && applies && !self.current().facts.is_empty() {
@@ -265,7 +268,7 @@ impl Session {
         // The copy is as far as the original: the lines of this step too.
         let attempt = self.progress.seen(&self.unit.id).map_or(0, |unit| unit.attempt);
         let typed = self.progress.replay(&self.unit.id, attempt, &[&self.current().id]);
-        let lines: Vec<String> = typed.into_iter().filter(|typed| typed.host == BENCH).map(|typed| typed.line).collect();
+        let lines: Vec<String> = typed.into_iter().filter(|typed| typed.host == BENCH && !typed.verb).map(|typed| typed.line).collect();
         replayed.extend(replay(&mut place, &lines)?);
         moment.typed = self.moment.typed.clone();
         let graded = (std::mem::replace(&mut self.place, place), std::mem::replace(&mut self.moment, moment));

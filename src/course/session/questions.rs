@@ -36,6 +36,7 @@ impl Session {
     /// # Errors
     /// The journal or the progress cannot be written.
     pub fn answer(&mut self, text: &str) -> Result<(), Error> {
+        self.keep_verb(format!(":answer {}", text.trim()))?;
         self.place.bottle.emit(&Event { data: json!({ "text": text }), ..Event::new("you", "answer", text) })?;
         self.standing_mut().answer = Some(text.trim().to_owned());
         self.save()

@@ -1,0 +1,366 @@
+//! Submissions: what a learner typed, sealed; and grades by replay.
+//!
+//! A submission is not a result but a history: the seed, the digest of the unit, every line. Grading types it again in a fresh bottle and computes the
+//! verdicts anew, then once more on another seed, with the learner's own parameters translated. So an edited file changes what is replayed, not the
+//! grade, and what was copied from another learner holds on neither.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::Error;
+use super::library::Course;
+use super::progress::{Progress, Typed};
+use super::session::Session;
+use super::text::Params;
+use super::view::Verdict;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// One unit of one learner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// Format version.
+    pub bottleship: u32,
+    pub unit: String,
+    /// Of the unit's content.
+    pub digest: String,
+    pub seed: String,
+    /// A name, if the learner or the instructor gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub lines: Vec<Line>,
+    pub verdicts: Vec<Claim>,
+    /// Of the lines, as they were journalled.
+    pub journal: String,
+    /// Of everything above.
+    pub seal: String,
+}
+
+/// A line that was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    pub step: String,
+    pub host: String,
+    pub line: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verb: bool,
+}
+
+/// What the learner's own checks gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    pub step: String,
+    pub points: u32,
+    pub passed: bool,
+}
+
+/// How a submission was graded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Grade {
+    /// The file.
+    pub file: String,
+    pub name: Option<String>,
+    pub unit: String,
+    pub result: Standing,
+    pub points: u32,
+    pub of: u32,
+    /// The same lines on a second seed.
+    pub second: Option<u32>,
+    pub steps: Vec<StepGrade>,
+    pub why: String,
+}
+
+/// The result in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It replays; points say how far it goes.
+    Pass,
+    /// It replays, but not on another seed: an instructor should look.
+    Review,
+    /// It is no submission, was changed, or does not replay.
+    Rejected,
+}
+
+impl Standing {
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Pass => "pass",
+            Standing::Review => "review",
+            Standing::Rejected => "rejected",
+        }
+    }
+}
+
+/// One step of a grade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepGrade {
+    pub step: String,
+    pub verdict: Option<Verdict>,
+    pub points: u32,
+    pub of: u32,
+    /// The facts that do not hold, with what was seen.
+    pub wrong: Vec<String>,
+}
+
+impl Submission {
+    /// What a learner has done in a unit.
+    ///
+    /// # Errors
+    /// There is no such unit, or nothing was typed in it.
+    pub fn of(course: &Course, progress: &Progress, id: &str, name: Option<String>) -> Result<Submission, Error> {
+        let entry = course.entry(id)?;
+        let unit = &entry.example;
+        let standing = progress.seen(&unit.id);
+        let attempt = standing.map_or(0, |standing| standing.attempt);
+        let steps: Vec<&str> = unit.steps.iter().map(|step| step.id.as_str()).collect();
+        let lines: Vec<Line> = progress.replay(&unit.id, attempt, &steps).into_iter().map(line_of).collect();
+        let Some(standing) = standing.filter(|_| !lines.is_empty()) else {
+            return Err(Error::NotNow {
+                why: format!("nothing was typed in `{}` yet", unit.id),
+                hint: format!("`bottleship --lesson {}` opens it", unit.id),
+            });
+        };
+        let verdicts = unit.steps.iter().filter_map(|step| {
+            let done = standing.steps.get(&step.id)?;
+            Some(Claim { step: step.id.clone(), points: done.points, passed: done.state == Some(super::view::StepState::Done) })
+        });
+        let submission = Submission {
+            bottleship: VERSION,
+            unit: unit.id.clone(),
+            digest: course.digest(entry),
+            seed: super::params::seed_of(&progress.learner, attempt),
+            name,
+            journal: digest(&serde_json::to_vec(&lines).unwrap_or_default()),
+            verdicts: verdicts.collect(),
+            lines,
+            seal: String::new(),
+        };
+        Ok(submission.sealed())
+    }
+
+    fn sealed(mut self) -> Submission {
+        self.seal.clear();
+        self.seal = digest(&serde_json::to_vec(&self).unwrap_or_default());
+        self
+    }
+
+    /// Reads a submission. Never panics, whatever the bytes are.
+    ///
+    /// # Errors
+    /// Why it is none, or was changed.
+    pub fn parse(bytes: &[u8]) -> Result<Submission, String> {
+        let submission: Submission = serde_json::from_slice(bytes).map_err(|error| format!("is no submission: {error}"))?;
+        if submission.bottleship != VERSION {
+            return Err(format!("is of version {}; this program reads version {VERSION}", submission.bottleship));
+        }
+        let journal = digest(&serde_json::to_vec(&submission.lines).unwrap_or_default());
+        if journal != submission.journal {
+            return Err("the lines are not those that were journalled: it was changed".to_owned());
+        }
+        if submission.clone().sealed().seal != submission.seal {
+            return Err("the seal does not fit: it was changed".to_owned());
+        }
+        Ok(submission)
+    }
+
+    /// As text, for a file.
+    pub fn text(&self) -> String {
+        format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
+    }
+}
+
+fn line_of(typed: Typed) -> Line {
+    Line { step: typed.step, host: typed.host, line: typed.line, verb: typed.verb }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Opens a session for a unit on a seed, in a world of its own.
+pub type Opener<'o> = &'o mut dyn FnMut(&str, &str) -> Result<Session, Error>;
+
+/// Grades the submission in `bytes`.
+pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Grade {
+    let mut grade = Grade {
+        file: file.display().to_string(),
+        name: None,
+        unit: String::new(),
+        result: Standing::Rejected,
+        points: 0,
+        of: 0,
+        second: None,
+        steps: Vec::new(),
+        why: String::new(),
+    };
+    if let Err(why) = try_grade(&mut grade, bytes, course, open) {
+        grade.result = Standing::Rejected;
+        grade.points = 0;
+        grade.why = why;
+    }
+    grade
+}
+
+fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>) -> Result<(), String> {
+    let submission = Submission::parse(bytes)?;
+    (grade.name, grade.unit) = (submission.name.clone(), submission.unit.clone());
+    let entry = course.entry(&submission.unit).map_err(|error| error.to_string())?;
+    if course.digest(entry) != submission.digest {
+        return Err("it was made with another version of this unit".to_owned());
+    }
+    grade.of = entry.example.points();
+    let lines: Vec<String> = submission.lines.iter().map(|line| line.line.clone()).collect();
+    grade.steps = replay(&submission, &lines, &submission.seed, open)?;
+    grade.points = grade.steps.iter().map(|step| step.points).sum();
+    if let Some(claim) = submission.verdicts.iter().find(|claim| claim.passed && claim.points > 0 && !passed(&grade.steps, &claim.step)) {
+        return Err(format!("the step `{}` is said to pass, and does not when its lines are typed again", claim.step));
+    }
+    let other = format!("second-{}", submission.seed);
+    let mine = course.unit(&submission.unit, &submission.seed).map_err(|error| error.to_string())?.1;
+    let theirs = course.unit(&submission.unit, &other).map_err(|error| error.to_string())?.1;
+    let translated: Vec<String> = lines.iter().map(|line| translate(line, &mine, &theirs)).collect();
+    let second: u32 = replay(&submission, &translated, &other, open)?.iter().map(|step| step.points).sum();
+    grade.second = Some(second);
+    grade.result = if second < grade.points { Standing::Review } else { Standing::Pass };
+    if grade.result == Standing::Review {
+        grade.why = "on a second seed the same lines reach fewer points: they hold something that belongs to one seed".to_owned();
+    }
+    Ok(())
+}
+
+fn passed(steps: &[StepGrade], id: &str) -> bool {
+    steps.iter().any(|step| step.step == id && step.verdict == Some(Verdict::Pass))
+}
+
+/// Types the lines in a fresh world; gives each step the best that a check of it found.
+fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_>) -> Result<Vec<StepGrade>, String> {
+    let mut session = open(&submission.unit, seed).map_err(|error| error.to_string())?;
+    let mut steps: Vec<StepGrade> = session
+        .unit()
+        .steps
+        .iter()
+        .map(|step| StepGrade { step: step.id.clone(), verdict: None, points: 0, of: step.points, wrong: Vec::new() })
+        .collect();
+    let mut failed = None;
+    for (line, text) in submission.lines.iter().zip(lines) {
+        let typed = if line.verb { session.type_line(text) } else { session.type_on_host(&line.host, text).map(|()| None) };
+        match typed {
+            Ok(Some(check)) => keep_best(&mut steps, &check),
+            Ok(None) => {}
+            // What a learner's shell refused then it may refuse now; a session that is gone cannot go on.
+            Err(error @ (Error::Bottle(_) | Error::Kernel(_))) => {
+                failed = Some(format!("`{text}` cannot be typed again: {error}"));
+                break;
+            }
+            Err(_) => {}
+        }
+    }
+    session.end().map_err(|error| error.to_string())?;
+    failed.map_or(Ok(steps), Err)
+}
+
+fn keep_best(steps: &mut [StepGrade], check: &super::view::CheckView) {
+    let Some(step) = steps.iter_mut().find(|step| step.step == check.step) else { return };
+    if step.verdict.is_none_or(|verdict| check.verdict < verdict || check.points > step.points) {
+        step.verdict = Some(check.verdict);
+        step.points = step.points.max(check.points);
+        let wrong = check.facts.iter().filter(|fact| fact.verdict != Verdict::Pass);
+        step.wrong = wrong.map(|fact| format!("{} is {}: {}", fact.id, fact.verdict.word(), fact.got)).collect();
+    }
+}
+
+/// Replaces the learner's own parameters, where they stand as whole words, by those of another seed.
+fn translate(line: &str, mine: &Params, theirs: &Params) -> String {
+    let word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut pairs: Vec<(&str, &str)> = mine.iter().filter_map(|(name, value)| Some((value.as_str(), theirs.get(name)?.as_str()))).collect();
+    // The longest first: one value may be part of another.
+    pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    let mut translated = String::new();
+    let mut rest = line;
+    'letters: while let Some(letter) = rest.chars().next() {
+        for (value, other) in &pairs {
+            let bounded = |text: &str| !text.chars().next().is_some_and(word);
+            if !value.is_empty() && rest.starts_with(value) && !translated.ends_with(word) && bounded(&rest[value.len()..]) {
+                translated.push_str(other);
+                rest = &rest[value.len()..];
+                continue 'letters;
+            }
+        }
+        translated.push(letter);
+        rest = &rest[letter.len_utf8()..];
+    }
+    translated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::library::CourseFile;
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn submission() -> (Course, Submission) {
+        let text = "id: p/s\ntitle: T\nparams: {token: {hex: 8}}\nsteps: [{id: s, goal: g, facts: [{id: f, kind: exists, of: file//x, fail: f}]}]\n";
+        let file = CourseFile { content: text.as_bytes().to_vec(), executable: false };
+        let course = Course::from_files(BTreeMap::from([("labs/p/s/lab.yaml".into(), file)])).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let mut progress = Progress::open(state.path(), "ada").unwrap();
+        progress.unit(&course, "p/s");
+        let typed = |line: &str, verb| Typed {
+            unit: "p/s".into(),
+            attempt: 0,
+            step: "s".into(),
+            host: "bench".into(),
+            line: line.into(),
+            anew: false,
+            verb,
+        };
+        progress.typed(typed("touch /x", false)).unwrap();
+        progress.typed(typed(":check", true)).unwrap();
+        let submission = Submission::of(&course, &progress, "s", None).unwrap();
+        (course, submission)
+    }
+
+    /// Nobody's world is opened for a file that is no whole, unchanged submission.
+    fn refused(course: &Course, bytes: &[u8]) -> String {
+        let grade = grade(Path::new("x"), bytes, course, &mut |_, _| panic!("a world was opened for it"));
+        assert_eq!((grade.result, grade.points), (Standing::Rejected, 0));
+        grade.why
+    }
+
+    #[test]
+    fn a_submission_names_nobody_and_reads_back() {
+        let (_, submission) = submission();
+        let text = submission.text();
+        assert!(!text.contains("ada"), "{text}");
+        assert_eq!(Submission::parse(text.as_bytes()).unwrap(), submission);
+    }
+
+    #[test]
+    fn tampered_truncated_and_cross_seed_files_are_rejected() {
+        let (course, submission) = submission();
+        let text = submission.text();
+        assert!(refused(&course, text.replace("touch", "cat").as_bytes()).contains("changed"));
+        assert!(refused(&course, text.replace(&submission.seed, "other").as_bytes()).contains("changed"));
+        for cut in [0, 1, text.len() / 2, text.len() - 3] {
+            assert!(refused(&course, &text.as_bytes()[..cut]).contains("is no submission"), "cut at {cut}");
+        }
+        let resealed = Submission { digest: "0".repeat(32), ..submission.clone() }.sealed();
+        assert!(refused(&course, resealed.text().as_bytes()).contains("another version"));
+        let other = Submission { unit: "p/none".to_owned(), ..submission }.sealed();
+        assert!(refused(&course, other.text().as_bytes()).contains("there is no lesson or lab"));
+    }
+
+    #[test]
+    fn own_parameters_are_translated_as_whole_words() {
+        let mine = Params::from([("a".to_owned(), "ab12".to_owned()), ("n".to_owned(), "3".to_owned())]);
+        let theirs = Params::from([("a".to_owned(), "cd34".to_owned()), ("n".to_owned(), "7".to_owned())]);
+        assert_eq!(translate("echo ab12 > /x3/3 xab12 {ab12}", &mine, &theirs), "echo cd34 > /x3/7 xab12 {cd34}");
+    }
+}
