@@ -10,7 +10,11 @@ use crate::ui::{Block, Doc, Face, Table, Text, markdown};
 pub fn step(view: &StepView, suggests: bool) -> Doc {
     let mut doc = Doc::new();
     if let Some(intro) = &view.intro {
-        doc = doc.heading(1, view.unit_title.clone()).then(markdown::parse(intro));
+        // A lesson's own text begins with its title, a lab's does not.
+        if !intro.trim_start().starts_with("# ") {
+            doc = doc.heading(1, view.unit_title.clone());
+        }
+        doc = doc.then(markdown::parse(intro));
     }
     let place = format!("{} {}, step {} of {}", if view.lab { "Lab" } else { "Lesson" }, view.unit, view.number, view.of);
     let place = Text::of(Face::Dim, place).and(Face::Dim, state_note(view));
@@ -141,10 +145,11 @@ pub fn check(view: &CheckView) -> Doc {
 }
 
 fn fact_line(fact: &FactView) -> Text {
+    let say = if fact.say.is_empty() { &fact.id } else { &fact.say };
     if let Some(why) = &fact.not_here {
-        return Text::of(Face::Caution, "  not here").and(Face::Plain, format!(": {} ({why})", fact.say));
+        return Text::of(Face::Caution, "  not here").and(Face::Plain, format!(": {say} ({why})"));
     }
-    let mut text = Text::of(verdict_face(fact.verdict), format!("  {}", fact.verdict.word())).and(Face::Plain, format!(": {}", fact.say));
+    let mut text = Text::of(verdict_face(fact.verdict), format!("  {}", fact.verdict.word())).and(Face::Plain, format!(": {say}"));
     if let Some(held) = fact.held {
         text = text.and(Face::Dim, format!(" (held for {:.1} s)", held.as_secs_f64()));
     }
