@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use reach::Target;
+pub use world::written;
 
 /// A question about a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

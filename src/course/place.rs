@@ -10,7 +10,7 @@ use super::text::fill;
 use super::unit::{Start, Unit};
 use super::world;
 use crate::bottle::shell::{Ready, Shell, Size};
-use crate::bottle::{Bottle, Host, Run, Running, Spec};
+use crate::bottle::{self, Bottle, Host, Run, Running, Spec};
 use crate::kernel::poll;
 
 /// How long one command of a set-up may take.
@@ -41,6 +41,11 @@ impl Place {
             if !spec.hosts.contains(host) {
                 spec.hosts.push(host.clone());
             }
+        }
+        // A fresh world: what an earlier one of this name left on the disk is not part of it. The learner's history is in the progress.
+        match bottle::doctor::forget(name) {
+            Ok(()) | Err(bottle::Error::NotRunning { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         let bottle = Bottle::boot(&spec)?;
         let started = set_up(course, entry, unit, bottle.host(BENCH)?)?;

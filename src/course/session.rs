@@ -24,7 +24,7 @@ use super::place::{BENCH, Place};
 use super::progress::{Progress, StepStanding, Typed, UnitStanding};
 use super::unit::{Step, Unit};
 use super::view::{CheckView, Effect, StepView};
-use super::world::Live;
+use super::world::{Live, Look, World as _};
 use crate::bottle::Bottle;
 use crate::bottle::shell::{Ready, Shell, Size};
 use crate::journal::{Event, Log, Reader};
@@ -328,7 +328,8 @@ impl Moment {
             self.baseline.insert(fact.id.clone(), there || earlier);
         }
         let bench = place.bottle.host(BENCH)?;
-        self.snapshot = bench.probe(&crate::bottle::Probe::Snapshot)?;
+        // Without a snapshot there is no `:diff`; that is no reason not to begin.
+        self.snapshot = world.look(BENCH, &Look::Probe(crate::bottle::Probe::Snapshot)).unwrap_or_default();
         self.census = bench.probe(&crate::bottle::Probe::Census)?;
         self.typed.clear();
         Ok(())

@@ -53,9 +53,15 @@ impl World for Live<'_> {
         match look {
             Look::Probe(probe) => {
                 let document = host.probe(probe).map_err(|error| error.to_string())?;
-                match document.get("error").and_then(Value::as_str) {
-                    Some(error) => Err(error.to_owned()),
-                    None => Ok(document),
+                match (document.get("error").and_then(Value::as_str).map(str::to_owned), document) {
+                    (Some(error), _) => Err(error),
+                    (None, Value::Object(mut things)) if *probe == Probe::Snapshot => {
+                        // What the host has written is seen from outside only, in its layers.
+                        let folder = self.bottle.dir().join("hosts").join(host.name());
+                        things.extend(bottle::probe::written(&folder).map_err(|error| error.to_string())?);
+                        Ok(Value::Object(things))
+                    }
+                    (None, document) => Ok(document),
                 }
             }
             Look::Run(command) => run(host, command).map_err(|error| error.to_string()),

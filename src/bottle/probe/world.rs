@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Netns, cgroups, files, network, processes};
+use crate::kernel::look::Look;
 use crate::kernel::root::Root;
-use crate::kernel::{Result, links};
+use crate::kernel::{Result, fs, links};
 
 /// Folders that a snapshot does not look into.
 const VOLATILE: [&str; 8] =
@@ -76,13 +77,14 @@ pub(super) fn snapshot() -> Result<Value> {
     for process in processes::all() {
         add_process(&mut things, &process);
     }
-    for mount in processes::mounts(None)?["mounts"].as_array().into_iter().flatten() {
+    let mounts = processes::mounts(None)?["mounts"].as_array().cloned().unwrap_or_default();
+    for mount in &mounts {
         let target = mount["target"].as_str().unwrap_or_default();
         if !VOLATILE.iter().any(|folder| target.starts_with(folder)) {
             add(
                 &mut things,
                 format!("mount/{target}"),
-                json!({ "fstype": mount["fstype"], "options": mount["options"], "propagation": mount["propagation"] }),
+                json!({ "fstype": mount["fstype"], "options": lasting_options(&mount["options"]), "propagation": mount["propagation"] }),
             );
         }
     }
@@ -119,8 +121,14 @@ pub(super) fn snapshot() -> Result<Value> {
     for container in containers()?["containers"].as_array().into_iter().flatten() {
         add(&mut things, format!("container/{}", container["name"].as_str().unwrap_or_default()), json!({ "status": container["status"] }));
     }
-    add_files(&mut things)?;
+    add_files(&mut things, &mounts)?;
     Ok(Value::Object(things))
+}
+
+/// The options of a mount without the ids of the bottle's range, which differ from bottle to bottle.
+fn lasting_options(options: &Value) -> Vec<&str> {
+    let ids = |option: &&str| !["uid=", "gid="].iter().any(|id| option.starts_with(id));
+    options.as_array().into_iter().flatten().filter_map(Value::as_str).filter(ids).collect()
 }
 
 /// Several things of one name are told apart by a number behind it.
@@ -158,28 +166,74 @@ fn add_cgroup(things: &mut Map<String, Value>, path: &str) {
     add(things, format!("cgroup/{path}"), kept.into());
 }
 
-/// Files that the learner's world has of its own: the upper layers of the overlays that make up the host's root. The machine's own files below do not
-/// change while the bottle runs, and there are far too many of them to read.
-fn add_files(things: &mut Map<String, Value>) -> Result<()> {
+/// The files of the host's memory file systems. What the host has written over the machine's files lies in its upper layers, which are seen from
+/// outside the host only ([`written`]); walking the machine's own files would take seconds and tell nothing.
+fn add_files(things: &mut Map<String, Value>, mounts: &[Value]) -> Result<()> {
     let root = Root::open(Path::new("/"))?;
-    for folder in ["/srv", "/root", "/etc", "/opt", "/home", "/mnt", "/tmp", "/var/tmp", "/run"] {
-        let Ok(top) = root.look(Path::new(folder)) else { continue };
-        files::walk(&root, Path::new(folder), &top, &mut |path, look| {
-            let name = path.display().to_string();
-            if VOLATILE.iter().any(|volatile| name.starts_with(volatile)) {
-                return;
+    for mount in mounts.iter().filter(|mount| mount["fstype"] == "tmpfs") {
+        let target = Path::new(mount["target"].as_str().unwrap_or_default());
+        if is_volatile(target) {
+            continue;
+        }
+        let Ok(top) = root.look(target) else { continue };
+        files::walk(&root, target, &top, &mut |path, look| {
+            if !is_volatile(path) {
+                add(things, format!("file/{}", path.display()), describe(&root, path, look, (0, 0)));
             }
-            let mut document =
-                json!({ "kind": look.sort, "mode": format!("{:04o}", look.mode), "owner": format!("{}:{}", look.uid, look.gid) });
-            if let Some(target) = &look.links_to {
-                document["links_to"] = target.as_str().into();
-            }
-            if look.sort == "file" {
-                document["content"] = content(&root, path, look.size).into();
-            }
-            add(things, format!("file/{name}"), document);
         });
     }
+    Ok(())
+}
+
+fn is_volatile(path: &Path) -> bool {
+    VOLATILE.iter().any(|folder| path.starts_with(folder))
+}
+
+fn describe(root: &Root, path: &Path, look: &Look, base: (u32, u32)) -> Value {
+    let owner = format!("{}:{}", look.uid.wrapping_sub(base.0), look.gid.wrapping_sub(base.1));
+    let mut document = json!({ "kind": look.sort, "mode": format!("{:04o}", look.mode), "owner": owner });
+    if let Some(target) = &look.links_to {
+        document["links_to"] = target.as_str().into();
+    }
+    if look.sort == "file" {
+        document["content"] = content(root, path, look.size).into();
+    }
+    document
+}
+
+/// Where the folders of a host that lie on the disk of the state appear in the host.
+const ON_DISK: [(&str, &str); 4] = [("root", "/root"), ("tmp", "/tmp"), ("var-tmp", "/var/tmp"), ("docker", "/var/lib/docker")];
+
+/// What a host has written: everything in its upper layers and in its folders on the disk, as things of a snapshot. `folder` is the host's folder in
+/// the state of the bottle, looked at from outside.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn written(folder: &Path) -> Result<Map<String, Value>> {
+    let mut things = Map::new();
+    for layer in fs::list(&folder.join("upper"))? {
+        add_written(&mut things, &folder.join("upper").join(layer), "")?;
+    }
+    for (name, shown) in ON_DISK {
+        let part = folder.join("disk").join(name);
+        if part.is_dir() {
+            add_written(&mut things, &part, shown)?;
+        }
+    }
+    Ok(things)
+}
+
+fn add_written(things: &mut Map<String, Value>, folder: &Path, shown: &str) -> Result<()> {
+    let root = Root::open(folder)?;
+    let top = root.look(Path::new("/"))?;
+    files::walk(&root, Path::new("/"), &top, &mut |path, look| {
+        let name = format!("{shown}{}", path.display());
+        // A folder in an upper layer is there because of what is in it, or because its own mode was changed.
+        if !is_volatile(Path::new(&name)) {
+            // Each bottle has a range of ids of its own; the layer belongs to the root of that range.
+            add(things, format!("file/{name}"), describe(&root, path, look, (top.uid, top.gid)));
+        }
+    });
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::error::Error;
 use super::super::place::BENCH;
 use super::super::view::{DiffLine, Effect, WhyLine};
+use super::super::world::{Live, Look, World as _};
 use super::Session;
 use crate::bottle::Probe;
 use crate::journal::Event;
@@ -40,7 +41,10 @@ impl Session {
     /// # Errors
     /// The world is gone.
     pub fn diff(&mut self) -> Result<Vec<DiffLine>, Error> {
-        let now = self.place.bottle.host(BENCH)?.probe(&Probe::Snapshot)?;
+        let look = Look::Probe(Probe::Snapshot);
+        let now = Live { bottle: &self.place.bottle }
+            .look(BENCH, &look)
+            .map_err(|why| Error::NotNow { why, hint: "`:reset` makes a fresh world".to_owned() })?;
         Ok(diff(&self.moment.snapshot, &now))
     }
 
