@@ -57,12 +57,12 @@ const SETS: [(&str, &str); 5] =
 /// The namespaces that a process is in.
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
-/// All processes of the host, by pid: not the one that looks, and not the host's own services, which are outside the host's cgroup.
+/// All processes of the host, by pid: its PID 1, but not the one that looks, and not the host's own services, which are outside the host's cgroup.
 pub(super) fn all() -> Vec<Value> {
     let own = std::process::id();
     let mut pids: Vec<u32> = fs::list(Path::new("/proc")).unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
     pids.sort_unstable();
-    pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(|process| !is_service(process)).collect()
+    pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(|process| process["pid"] == 1 || !is_service(process)).collect()
 }
 
 /// A service of the host lies beside the host's own cgroup: seen from there its path begins with `/../`. A kernel thread has no program.

@@ -258,7 +258,11 @@ fn failure(check: &CheckRecord) -> String {
 fn expected(console: &Console, checks: &[CheckRecord]) -> Outcome {
     let Some(expect) = &console.expect else { return Outcome::Failed("it does not say what it must produce".to_owned()) };
     let Some(last) = checks.iter().rfind(|check| check.step == expect.step) else {
-        return Outcome::Failed(format!("no check came to the step {}", expect.step));
+        return Outcome::Failed(format!(
+            "no check came to the step {}; checks: {}",
+            expect.step,
+            checks.iter().map(failure).collect::<Vec<_>>().join(", ")
+        ));
     };
     if last.verdict == Verdict::Pass {
         return Outcome::Failed("it passes".to_owned());

@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the marks of the prompt begin with.
 const MARK: &str = "\x1b]7791;repl;";
 const BOTTLE: &str = "prove";
+/// How long a program that seems to wait for keys is given to end instead.
+const SETTLED: Duration = Duration::from_millis(150);
 /// Ctrl-]: a course command while a program reads the terminal.
 const CALL: &[u8] = b"\x1d";
 
@@ -87,12 +89,44 @@ impl Prompt {
 
     /// Types a line as the prompt, or the program in it, waits for one.
     fn line(&mut self, text: &str) -> Result<(), String> {
+        if self.waits == "raw" {
+            self.settle()?;
+        }
         if self.waits == "raw" && text.starts_with(':') {
             self.keys(CALL)?;
             self.wait()?;
+            if self.waits != "verb" {
+                // The program had just ended: the key stands in the prompt's line now. Ctrl-U takes it back.
+                self.keys(b"\x15")?;
+            }
         }
         self.keys(format!("{text}\r").as_bytes())?;
         self.wait()
+    }
+
+    /// A program that seemed to wait may have been about to end: the prompt's own mark, if it comes at once, is the newer truth.
+    fn settle(&mut self) -> Result<(), String> {
+        while self.seen.contains(MARK) || self.more_within(SETTLED)? {
+            if self.seen.contains(MARK) {
+                self.wait()?;
+            }
+            if self.waits != "raw" {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what comes within `patience`; false when nothing does.
+    fn more_within(&mut self, patience: Duration) -> Result<bool, String> {
+        if poll::readable(&[self.master.as_fd()], Some(patience)).map_err(|error| error.to_string())?.is_empty() {
+            return Ok(false);
+        }
+        match poll::read_some(self.master.as_fd()).map_err(|error| error.to_string())? {
+            Some(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+            None => return Err(format!("the prompt has ended; on the screen: {}", self.screen())),
+        }
+        Ok(true)
     }
 
     fn keys(&mut self, keys: &[u8]) -> Result<(), String> {
@@ -108,13 +142,8 @@ impl Prompt {
                 self.seen = rest.to_owned();
                 return Ok(());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if poll::readable(&[self.master.as_fd()], Some(left)).map_err(|error| error.to_string())?.is_empty() {
+            if !self.more_within(deadline.saturating_duration_since(Instant::now()))? {
                 return Err(format!("nothing within {} s; on the screen: {}", PATIENCE.as_secs(), self.screen()));
-            }
-            match poll::read_some(self.master.as_fd()).map_err(|error| error.to_string())? {
-                Some(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                None => return Err(format!("the prompt has ended; on the screen: {}", self.screen())),
             }
         }
     }
