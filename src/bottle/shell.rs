@@ -333,12 +333,18 @@ impl Shell {
 
     /// Whether the program in the foreground waits for a key and makes no marks: a typist may go on.
     pub fn reads_keys(&self) -> bool {
-        !self.echo.pending() && foreground::reads_terminal(self.tty.as_fd())
+        !self.echo.pending() && self.nothing_waits() && foreground::reads_terminal(self.tty.as_fd())
+    }
+
+    /// Whether all whole lines that were typed have been read. To be asked *before* whether somebody is blocked reading: a program that has not
+    /// yet woken up for the line that waits for it is blocked too.
+    fn nothing_waits(&self) -> bool {
+        pty::peer(self.tty.as_fd()).and_then(|slave| pty::waiting(slave.as_fd())).is_ok_and(|bytes| bytes == 0)
     }
 
     /// Whether the first shell itself reads the terminal: it runs `read`, or it is at a prompt whose marks were taken away.
     pub fn reads_itself(&self) -> bool {
-        !self.echo.pending() && foreground::leader_reads_terminal(self.tty.as_fd())
+        !self.echo.pending() && self.nothing_waits() && foreground::leader_reads_terminal(self.tty.as_fd())
     }
 
     /// The next event, waiting for it at most `patience` long (for ever without one).
@@ -450,8 +456,7 @@ impl Shell {
     /// history. So a prompt counts once bash is seen to be blocked in read(2) with nothing to read. True if that is so.
     fn settle(&mut self) -> kernel::Result<bool> {
         let Some((_, since)) = &self.settling else { return Ok(false) };
-        let idle = foreground::reads_terminal(self.tty.as_fd())
-            && pty::peer(self.tty.as_fd()).and_then(|slave| pty::waiting(slave.as_fd())).is_ok_and(|bytes| bytes == 0);
+        let idle = self.nothing_waits() && foreground::reads_terminal(self.tty.as_fd());
         if !idle && since.elapsed() < SETTLED {
             return Ok(false);
         }
