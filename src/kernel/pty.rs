@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
+use nix::sys::termios::{self, FlushArg, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
 use super::error::{Errno, Error, Result};
 use super::xray;
@@ -170,12 +170,25 @@ pub fn leave_resizes_to_others() {
     let _ = Resizes::set().thread_block();
 }
 
-/// Takes the suspend character (Ctrl-Z) from our own terminal while it lives: at the prompt there is nothing to suspend.
+/// Keys one by one, unechoed, none of them a signal; output as usual. For a program that has taken a terminal as its own, between the moments
+/// in which an editor or another program has it: no key is lost then, and Ctrl-C ends nobody.
 ///
 /// # Errors
 /// ENOTTY when it is no terminal.
-pub fn without_suspend<F: AsFd>(terminal: F) -> Result<Changed<F>> {
-    changed(terminal, |mode| mode.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0)
+pub fn keys<F: AsFd>(terminal: F) -> Result<Changed<F>> {
+    changed(terminal, |mode| {
+        mode.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN | LocalFlags::ISIG);
+        mode.input_flags.remove(InputFlags::ICRNL | InputFlags::IXON);
+        mode.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0;
+    })
+}
+
+/// Whole lines, echoed, as usual; but Ctrl-C and Ctrl-Z are characters of the line and no signals.
+///
+/// # Errors
+/// ENOTTY when it is no terminal.
+pub fn lines_without_signals<F: AsFd>(terminal: F) -> Result<Changed<F>> {
+    changed(terminal, |mode| mode.local_flags.remove(LocalFlags::ISIG))
 }
 
 /// Tells of changes of the size of our own terminal (SIGWINCH) through a descriptor, while it lives.

@@ -21,6 +21,9 @@ use super::verbs;
 /// Lines of history that are kept per course.
 const HISTORY: usize = 5000;
 
+/// Terminals that rustyline reads whole lines from, by their names in TERM.
+const UNABLE: [&str; 3] = ["dumb", "cons25", "emacs"];
+
 /// What came from the keyboard.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed {
@@ -46,6 +49,7 @@ pub struct Knows {
 /// The line editor.
 pub struct LineEditor {
     editor: Editor<Knowing, FileHistory>,
+    edits: bool,
 }
 
 /// A printer that draws above the line that is being edited.
@@ -71,7 +75,13 @@ impl LineEditor {
         editor.set_helper(Some(Knowing { knows: RefCell::default(), rich }));
         // None yet at the first start.
         let _ = editor.load_history(history);
-        Ok(LineEditor { editor })
+        let edits = std::env::var_os("TERM").is_none_or(|term| !UNABLE.iter().any(|unable| term.eq_ignore_ascii_case(unable)));
+        Ok(LineEditor { editor, edits })
+    }
+
+    /// Whether keys are read one by one; a terminal that cannot move its cursor gives whole lines.
+    pub fn edits(&self) -> bool {
+        self.edits
     }
 
     /// A way to print while a line is edited; none on a terminal that cannot move its cursor.
@@ -112,6 +122,8 @@ impl LineEditor {
 
     fn read(&mut self, prompt: &(String, String), begun: &str) -> Typed {
         match self.editor.readline_with_initial(prompt, (begun, "")) {
+            // Where whole lines are read, Ctrl-C is a character of the line.
+            Ok(line) if !self.edits && line.contains('\x03') => Typed::Interrupt,
             Ok(line) => Typed::Line(line),
             Err(ReadlineError::Interrupted) => Typed::Interrupt,
             Err(_) => Typed::End,

@@ -11,7 +11,7 @@ use super::complete::Offers;
 use super::desk::{Answer, Desk, HOME};
 use super::editor::{Above, Knows, LineEditor, Typed};
 use super::typist::{Fed, Typist};
-use crate::bottle::shell::console::{self, AtPrompt, Person};
+use crate::bottle::shell::console::{self, Person, Taken};
 use crate::bottle::shell::{Background, Ready};
 use crate::ui::Style;
 
@@ -35,6 +35,7 @@ struct Seat {
 pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Result<i32> {
     let marks = std::env::var_os("BOTTLESHIP_PTY_MARKS").is_some_and(|value| value == "1");
     let mut seat = Seat { editor: LineEditor::new(&history, desk.style.colour)?, marks, line_start: true, told: false };
+    let _terminal = Taken::begin(seat.editor.edits());
     let mut status = 0;
     let mut asked = false;
     seat.answer(&Answer::of(desk.step()), &desk.style);
@@ -81,12 +82,10 @@ impl Seat {
         let prompt = prompt_text(desk, &ready);
         let ear = self.editor.above().unwrap_or_else(|| Box::new(|text: String| print!("{text}")) as Above);
         let ear = desk.shell().background().ok().and_then(|background| Ear::listen(background, ear));
-        let terminal = AtPrompt::begin();
         if self.marks {
             mark(&format!("ready;{status}"));
         }
         let typed = self.editor.line(&prompt, &ready.typed, knows);
-        drop(terminal);
         if let Some(bytes) = ear.map(Ear::end) {
             // If the shell is gone, the next line tells.
             let _ = desk.absorb(&bytes);

@@ -33,16 +33,17 @@ impl Person {
     }
 }
 
-/// Our terminal while the prompt is open: Ctrl-Z has nothing to suspend there.
+/// Our own terminal, taken for as long as the prompt lives: between two programs that read it no key is lost, and Ctrl-C ends nobody.
 #[derive(Debug)]
-pub struct AtPrompt {
+pub struct Taken {
     _mode: Option<pty::Changed<std::io::Stdin>>,
 }
 
-impl AtPrompt {
-    /// Sets the terminal for the prompt. What is no terminal stays as it is.
-    pub fn begin() -> Self {
-        AtPrompt { _mode: pty::without_suspend(std::io::stdin()).ok() }
+impl Taken {
+    /// Takes it. `edits`: an editor will read keys; else whole lines are read. What is no terminal stays as it is.
+    pub fn begin(edits: bool) -> Self {
+        let stdin = std::io::stdin();
+        Taken { _mode: if edits { pty::keys(stdin) } else { pty::lines_without_signals(stdin) }.ok() }
     }
 }
 
