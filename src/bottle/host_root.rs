@@ -109,9 +109,16 @@ fn devices(world: &World) -> kernel::Result<()> {
     links.iter().try_for_each(|(target, name)| link(target, &Path::new("dev").join(name)))
 }
 
+/// `/proc` and `/sys`, and both once more where nothing is ever mounted over them. In a user namespace the kernel allows a new sysfs or proc only
+/// to somebody who sees a whole one, and `ip netns exec` takes `/sys` away before it mounts its own.
 fn kernel_views() -> kernel::Result<()> {
-    mount::mount("proc", Path::new("proc"), "proc", NO_DANGER, None)?;
-    mount::mount("sysfs", Path::new("sys"), "sysfs", NO_DANGER, None)
+    for (folder, kind) in [("proc", "proc"), ("sys", "sysfs")] {
+        mount::mount(kind, Path::new(folder), kind, NO_DANGER, None)?;
+        let whole = Path::new("dev/.bottleship").join(folder);
+        fs::create_dir_all(&whole, 0o755)?;
+        mount::mount(kind, &whole, kind, NO_DANGER, None)?;
+    }
+    Ok(())
 }
 
 /// The cgroup mounts in the machine's own shape, rooted at the host by its cgroup namespace.

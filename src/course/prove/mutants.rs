@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::super::fact::{Fact, Kind, Pattern};
 use super::super::session::Session;
 use super::super::view::Verdict;
 use super::super::world::Recorded;
@@ -77,7 +78,8 @@ pub(super) fn prove(prover: &mut Prover<'_>, session: &Session, step: usize, sol
     let (mut killed, mut masked, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut shaken: BTreeSet<String> = BTreeSet::new();
     let mut world = solved.clone();
-    for mutant in all(solved) {
+    let planted = current.facts.iter().flat_map(|fact| planted(fact, solved));
+    for mutant in all(solved).into_iter().chain(planted) {
         let place = format!("{} {}", mutant.key, mutant.pointer);
         let original = world.documents.insert(mutant.key.clone(), Ok(mutant.document));
         let facts = session.judge_at(step, &mut world);
@@ -146,6 +148,57 @@ fn all(solved: &Recorded) -> Vec<Mutant> {
     found
 }
 
+/// Worlds in which something is that the fact says is not: in each document that lists things of the sort, one more that fits.
+fn planted(fact: &Fact, solved: &Recorded) -> Vec<Mutant> {
+    let Some((list, thing)) = unwanted(fact) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (key, document) in &solved.documents {
+        let Some(things) = document.as_ref().ok().and_then(|document| document[list].as_array()) else { continue };
+        // Like the last of its sort in everything but what makes it fit.
+        let mut one = things.last().and_then(Value::as_object).cloned().unwrap_or_default();
+        one.extend(thing.clone());
+        let (pointer, mut document) = (format!("/{list}/{}", things.len()), document.clone().unwrap_or_default());
+        if let Some(things) = document[list].as_array_mut() {
+            things.push(one.into());
+        }
+        found.push(Mutant { key: key.clone(), pointer, field: list.to_owned(), document });
+    }
+    found
+}
+
+/// What must not be there, if the fact is about that: the list it would stand in, and the fields that make it fit.
+fn unwanted(fact: &Fact) -> Option<(&'static str, Map<String, Value>)> {
+    let mut thing = Map::new();
+    match &fact.kind {
+        Kind::Count(count) => {
+            for (path, pattern) in &count.filter {
+                thing.insert(path.clone(), sample(pattern)?.into());
+            }
+            Some((count.of, thing))
+        }
+        Kind::Process(process) if !process.running => {
+            let wanted = &process.matching;
+            thing.insert("pid".to_owned(), 4_000_000.into());
+            thing.extend(wanted.comm.as_ref().map(|comm| ("comm".to_owned(), comm.as_str().into())));
+            thing.extend(wanted.args.as_ref().and_then(sample).map(|args| ("args".to_owned(), args.into())));
+            thing.extend(wanted.in_cgroup.as_ref().map(|path| ("cgroups".to_owned(), json!({ "mutant": path }))));
+            Some(("processes", thing))
+        }
+        Kind::Mount(mount) if mount.absent => {
+            thing.insert("target".to_owned(), mount.target.as_str().into());
+            Some(("mounts", thing))
+        }
+        _ => None,
+    }
+}
+
+/// A text that a simple pattern fits: what is left of it without anchors and escapes, or its plain beginning.
+fn sample(pattern: &Pattern) -> Option<String> {
+    let text = pattern.text().trim_start_matches('^').trim_end_matches('$').replace('\\', "");
+    let beginning = text.split(['(', '[', '|', '*', '+', '?', '.', '{']).next().unwrap_or_default().to_owned();
+    [text, beginning].into_iter().find(|text| pattern.fits(text))
+}
+
 /// The telling fields of a document: JSON pointer and name. Lists of things are gone into; a list of plain values is one field, and so is each list itself.
 fn collect(value: &Value, pointer: &str, field: &str, leaves: &mut Vec<(String, String)>) {
     let telling = TELLING.contains(&field) || pointer.contains("/ns/") && NAMESPACES.contains(&field);
@@ -171,7 +224,8 @@ fn changed(old: &Value) -> Vec<Value> {
     match old {
         Value::Bool(truth) => vec![json!(!truth)],
         Value::Number(number) => {
-            number.as_u64().map(|number| vec![json!(number + 1), json!(number.saturating_mul(2) + 7), json!(0)]).unwrap_or_default()
+            let more = |number: u64| [number + 1, number.saturating_mul(2) + 7, number.saturating_mul(1000) + 7, 0].map(Value::from).to_vec();
+            number.as_u64().map(more).unwrap_or_default()
         }
         Value::String(text) => {
             let mut others = vec![format!("{text}x"), String::new(), "max".to_owned()];
@@ -208,6 +262,9 @@ mod tests {
         collect(&document, "", "", &mut leaves);
         let names: Vec<&str> = leaves.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(names, ["/processes", "/processes/0/comm", "/processes/0/ns/pid", "/processes/0/caps/effective"]);
+        assert_eq!(sample(&Pattern::new("^/srv/jail").unwrap()).as_deref(), Some("/srv/jail"));
+        assert_eq!(sample(&Pattern::new("a|b").unwrap()).as_deref(), Some("a"), "its beginning");
+        assert_eq!(sample(&Pattern::new("^(a|b)$").unwrap()), None, "no simple pattern");
         assert!(changed(&json!("64")).contains(&json!("65")));
         assert!(changed(&json!([])).contains(&json!(["CAP_MUTANT"])));
     }
