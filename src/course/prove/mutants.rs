@@ -224,7 +224,8 @@ fn changed(old: &Value) -> Vec<Value> {
     match old {
         Value::Bool(truth) => vec![json!(!truth)],
         Value::Number(number) => {
-            let more = |number: u64| [number + 1, number.saturating_mul(2) + 7, number.saturating_mul(1000) + 7, 0].map(Value::from).to_vec();
+            let more =
+                |number: u64| [number + 1, number.saturating_mul(2) + 7, number.saturating_mul(1000) + 7, 0].map(Value::from).to_vec();
             number.as_u64().map(more).unwrap_or_default()
         }
         Value::String(text) => {
