@@ -74,8 +74,11 @@ pub(super) fn census() -> Result<Value> {
 /// The state of the host, as a mapping from things to what they are.
 pub(super) fn snapshot() -> Result<Value> {
     let mut things = Map::new();
-    for process in processes::all().iter().filter(|process| process["pid"] != 1) {
-        add_process(&mut things, process);
+    let mut processes: Vec<(String, Value)> = processes::all().iter().filter(|process| process["pid"] != 1).map(describe_process).collect();
+    // Among processes of one name the order of their numbers says nothing.
+    processes.sort_by_key(|(name, document)| (name.clone(), document.to_string()));
+    for (name, document) in processes {
+        add(&mut things, name, document);
     }
     let mounts = processes::mounts(None)?["mounts"].as_array().cloned().unwrap_or_default();
     for mount in &mounts {
@@ -142,7 +145,7 @@ fn add(things: &mut Map<String, Value>, name: String, value: Value) {
     things.insert(key, value);
 }
 
-fn add_process(things: &mut Map<String, Value>, process: &Value) {
+fn describe_process(process: &Value) -> (String, Value) {
     let mut document = Map::new();
     for field in ["args", "uid", "gid", "root", "cgroup", "caps", "seccomp", "no_new_privs"] {
         document.insert(field.to_owned(), process[field].clone());
@@ -157,7 +160,7 @@ fn add_process(things: &mut Map<String, Value>, process: &Value) {
     // Running or sleeping is a matter of the moment; stopped is not.
     document.insert("stopped".to_owned(), (process["state"] == "stopped").into());
     document.insert("depth".to_owned(), process["nspid"].as_array().map_or(1, Vec::len).into());
-    add(things, format!("process/{}", process["comm"].as_str().unwrap_or_default()), document.into());
+    (format!("process/{}", process["comm"].as_str().unwrap_or_default()), document.into())
 }
 
 fn add_cgroup(things: &mut Map<String, Value>, path: &str) {

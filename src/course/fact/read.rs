@@ -36,7 +36,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
     let since = fields.word("since", &["step", "lab"], complaints);
     let invert = fields.truth("invert", complaints).unwrap_or(false);
     let needs = fields.texts("needs", complaints);
-    let lasting = fields.truth("lasting", complaints).unwrap_or(true);
+    let lasting = fields.truth("lasting", complaints).unwrap_or(false);
     let mask = fields.pairs("mask", complaints);
     let known = fields.needed("kind", complaints).is_some();
     let word = if known { fields.word("kind", &KINDS, complaints) } else { None };

@@ -151,7 +151,7 @@ impl Session {
         })
     }
 
-    /// The pass of the last step stands only if what the earlier steps made still holds.
+    /// The pass of the last step stands only if what the earlier steps made, and must last, still holds.
     fn judge_whole_lab(&self, view: &mut CheckView) {
         let mut world = Live { bottle: &self.place.bottle };
         let last = self.unit.steps.len() - 1;
