@@ -163,7 +163,7 @@ impl Desk {
             Ok(tracer) => {
                 self.tracer = Some(tracer);
                 let note = "From the next line on, the kernel calls of your shell and of all that it starts are recorded. `:zoom` shows them, `:zoom off` ends it.";
-                Answer::of(Doc::new().line(markdown::inline(note)))
+                Answer::of(Doc::new().paragraph(markdown::inline(note)))
             }
             Err(error) => error.into(),
         }
@@ -207,7 +207,7 @@ impl Desk {
                 let text = Text::plain("Written: ")
                     .and(Face::Code, path.display().to_string())
                     .and(Face::Plain, ". Nothing was sent; read it before you give it to anybody.");
-                Answer::of(Doc::new().line(text))
+                Answer::of(Doc::new().paragraph(text))
             }
             Err(error) => Answer::with(fault::doc(&error, None), 1),
         }

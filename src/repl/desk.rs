@@ -345,7 +345,7 @@ impl Desk {
             }
         }
         let note = "Your shell has ended; this is a new one. Files, mounts, processes and cgroups are as you left them; variables, functions and the working directory are not. `:quit` leaves the course.";
-        Ok(Doc::new().line(Text(markdown::inline(note).0)))
+        Ok(Doc::new().paragraph(markdown::inline(note)))
     }
 }
 

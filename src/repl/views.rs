@@ -25,7 +25,7 @@ pub fn step(view: &StepView, suggests: bool) -> Doc {
     for block in &view.blocks {
         doc = block_of(doc, block);
     }
-    doc.line(Text::of(Face::Dim, forward(view, suggests)))
+    doc.paragraph(Text::of(Face::Dim, forward(view, suggests)))
 }
 
 fn state_note(view: &StepView) -> String {
@@ -136,6 +136,9 @@ pub fn check(view: &CheckView) -> Doc {
     }
     if let Some(next) = &view.next {
         doc = doc.paragraph(Text::of(Face::Strong, "Next: ").and(Face::Plain, markdown::inline(next).words()));
+    }
+    if view.verdict == Verdict::Pass && view.next.is_none() && !view.unit_done {
+        doc = doc.paragraph(Text::of(Face::Dim, ":next goes on."));
     }
     if view.unit_done {
         doc =
