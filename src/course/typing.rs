@@ -11,6 +11,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked whether a program waits for keys; no descriptor announces that.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a program must wait for keys in silence until it counts as one that makes no marks.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// What became of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -55,8 +58,13 @@ impl<'s> Typing<'s> {
         }
         let mut rest: Vec<&str> = rest.rev().collect();
         let deadline = Instant::now() + PATIENCE;
+        let mut quiet_since = Instant::now();
         loop {
-            match self.shell.next(Some(LOOK))? {
+            let event = self.shell.next(Some(LOOK))?;
+            if event.is_some() {
+                quiet_since = Instant::now();
+            }
+            match event {
                 Some(Event::Output(bytes)) => self.output.extend(bytes),
                 Some(Event::Started) => {}
                 Some(Event::Ready(ready)) => {
@@ -72,7 +80,8 @@ impl<'s> Typing<'s> {
                     None => self.shell.keys(b"\x03")?,
                 },
                 Some(Event::Gone) => return Ok(Outcome::Gone),
-                None if self.shell.reads_keys() => match rest.pop() {
+                // A nested shell is silent for a moment before its first mark comes; a program without marks stays silent.
+                None if quiet_since.elapsed() > SILENCE && self.shell.reads_keys() => match rest.pop() {
                     Some(line) => self.shell.keys(format!("{line}\n").as_bytes())?,
                     None => {
                         self.in_program = true;

@@ -86,7 +86,9 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     let course = Course::open(folder.as_deref())?;
     let asked: Vec<String> = arguments.get_many::<String>("UNIT").into_iter().flatten().cloned().collect();
     let all = asked.is_empty();
-    let units: Vec<String> = if all { course.units().iter().map(|entry| entry.example.id.clone()).collect() } else { asked };
+    let wanted = |lab: bool| if lab { !arguments.get_flag("lessons") } else { !arguments.get_flag("labs") };
+    let every = course.units().iter().filter(|entry| wanted(entry.example.lab)).map(|entry| entry.example.id.clone());
+    let units: Vec<String> = if all { every.collect() } else { asked };
     for unit in &units {
         course.entry(unit)?;
     }
@@ -101,7 +103,7 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     for unit in &units {
         rows.extend(prove_one(&course, folder.clone(), unit, &seeds, &bottle, state, &report)?);
     }
-    if all {
+    if all && !arguments.get_flag("lessons") {
         let row = prove_the_prover(&bottle, state)?;
         report.tell(&row);
         rows.push(row);
