@@ -64,3 +64,12 @@ pub fn command() -> Command {
         .args(prompt::arguments())
         .subcommands(TOOLS.iter().map(|tool| (tool.command)()))
 }
+
+/// A folder for bottles that are thrown away: where TMPDIR says, else in /var/tmp. Not in /tmp, which is a tmpfs on many machines, and
+/// overlays need extended attributes there that a tmpfs has only since Linux 6.6.
+fn scratch(prefix: &str) -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(prefix);
+    let lasting = std::path::Path::new("/var/tmp");
+    if std::env::var_os("TMPDIR").is_none() && lasting.is_dir() { builder.tempdir_in(lasting) } else { builder.tempdir() }
+}

@@ -80,10 +80,7 @@ fn submit(arguments: &ArgMatches) -> Result<u8, Error> {
 fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
     let folder = arguments.get_one::<PathBuf>("course").map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let course = Course::open(folder.as_deref())?;
-    let state = tempfile::Builder::new()
-        .prefix("bottleship-grade-")
-        .tempdir()
-        .map_err(|error| kernel::Error::from_io("mkdir", "a folder for grading", &error))?;
+    let state = super::scratch("bottleship-grade-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for grading", &error))?;
     let mut worlds = 0;
     let mut open = |unit: &str, seed: &str| {
         worlds += 1;

@@ -65,7 +65,7 @@ fn run(arguments: &ArgMatches) -> ExitCode {
 
 /// Runs this program once more with a state root of its own, so that proofs leave the learner's bottles and progress alone and nothing behind.
 fn again() -> ExitCode {
-    let state = tempfile::Builder::new().prefix("bottleship-prove-").tempdir();
+    let state = super::scratch("bottleship-prove-");
     let status = state.as_ref().map_err(ToString::to_string).and_then(|state| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = std::process::Command::new(program);
