@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::support::{Call, stretched, wait};
 
@@ -24,6 +25,10 @@ impl Terminal {
     pub fn start(call: &Call, columns: u16, rows: u16) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("openpty");
+        // A program that held the master of its own terminal would never see it hang up.
+        for side in [&pair.master, &pair.slave] {
+            fcntl_setfd(side, FdFlags::CLOEXEC).expect("set close-on-exec");
+        }
         let inner = call.command();
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait"]).arg(inner.get_program()).args(inner.get_args());

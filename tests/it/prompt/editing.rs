@@ -134,3 +134,13 @@ fn zoom_shows_the_calls_of_any_program() {
     prompt.line("true");
     assert!(bare(&prompt.line(":zoom").0).contains("No kernel call was recorded"));
 }
+
+#[test]
+fn a_closed_terminal_ends_the_world() {
+    let Prompt { terminal, _sandbox: sandbox } = Prompt::start(&[], 80);
+    drop(terminal);
+    crate::support::eventually("the bottle to stop", PATIENCE, || {
+        let listed = sandbox.bottleship(["ls"]).succeeds().stdout;
+        listed.lines().any(|line| line.starts_with("main") && line.contains("stopped")).then_some(())
+    });
+}
