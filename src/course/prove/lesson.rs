@@ -43,11 +43,11 @@ fn walk(prover: &mut Prover<'_>, mut session: Session, rows: &mut Vec<Row>) {
             prover.row(rows, &unit.id, "P12", &step.id, Outcome::Failed(error.to_string()));
             break;
         }
-        if at + 1 < unit.steps.len() {
-            if let Err(error) = session.prover_goes_on() {
-                prover.row(rows, &unit.id, "P12", &step.id, Outcome::Failed(error.to_string()));
-                break;
-            }
+        if at + 1 < unit.steps.len()
+            && let Err(error) = session.prover_goes_on()
+        {
+            prover.row(rows, &unit.id, "P12", &step.id, Outcome::Failed(error.to_string()));
+            break;
         }
     }
     if let Err(error) = session.end() {

@@ -315,5 +315,5 @@ fn points(step: &Step, facts: &[FactView]) -> u32 {
     let counted = || facts.iter().filter(|fact| fact.not_here.is_none());
     let all: u32 = counted().map(|fact| fact.points).sum();
     let reached: u32 = counted().filter(|fact| fact.verdict == Verdict::Pass).map(|fact| fact.points).sum();
-    if all == 0 { 0 } else { step.points * reached / all }
+    (step.points * reached).checked_div(all).unwrap_or(0)
 }

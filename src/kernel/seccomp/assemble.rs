@@ -163,7 +163,7 @@ fn alternative(conditions: &[Condition], code: u32, arch: Arch) -> Code {
 /// Where a comparison goes: on to the `rest` instructions that follow it, or past them.
 fn compare(condition: &Condition, arch: Arch, rest: usize) -> Code {
     let low = ARGUMENTS + 8 * condition.index;
-    let (value_high, value_low) = halves(condition.value);
+    let (value_high, _) = halves(condition.value);
     // Past the rest: a rule has at most six conditions (one per argument) of at most six instructions, so a byte holds every jump.
     let past = rest as u8;
     if arch.is_32_bit() {
