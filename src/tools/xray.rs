@@ -45,7 +45,10 @@ fn event(record: &Record) -> serde_json::Value {
 }
 
 /// One line, at once. When the reader is gone there is nobody left to look for: end, which lets the followed processes run on.
-#[expect(clippy::disallowed_methods, reason = "deep in a callback of the tracer there is no way back to main; nothing of ours needs a destructor")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "deep in a callback of the tracer there is no way back to main; nothing of ours needs a destructor"
+)]
 fn print(line: &serde_json::Value) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);

@@ -23,9 +23,7 @@ impl Session {
         let fits = |event: &&Event| event.kind.contains(of) || event.subject.contains(of);
         let found = match of.trim_start_matches('#').parse::<u64>() {
             Ok(seq) => log.get(seq).map(|event| event.seq),
-            Err(_) if of.is_empty() => {
-                self.evidence.last().copied().or_else(|| log.after(0).rfind(ours).map(|event| event.seq))
-            }
+            Err(_) if of.is_empty() => self.evidence.last().copied().or_else(|| log.after(0).rfind(ours).map(|event| event.seq)),
             Err(_) => log.after(0).filter(ours).rfind(fits).map(|event| event.seq),
         };
         let chain = found.map(|seq| log.causes(seq)).unwrap_or_default();
