@@ -101,6 +101,11 @@ pub fn enter(doors: &[OwnedFd]) -> kernel::Result<()> {
 fn build(world: &World, trees: &Trees) -> Result<(), Error> {
     let doing = "build the bottle's own small root";
     mount::propagation(Path::new("/"), MsFlags::MS_PRIVATE | MsFlags::MS_REC).map_err(Error::at(doing))?;
+    // Taken hold of before the tmpfs covers `/tmp`: they may lie there.
+    let state = hold(trees.state.as_ref(), &world.state.path("hosts")).map_err(Error::at(doing))?;
+    let program = hold(trees.program.as_ref(), &world.program).map_err(Error::at("bring our own program into the bottle"))?;
+    let share = world.spec.share.as_deref().map(|share| hold(trees.share.as_ref(), share)).transpose();
+    let share = share.map_err(Error::at("take hold of the shared folder"))?;
     let root = mount::detached("tmpfs", &[("mode", "0755"), ("size", "4m")], 0).map_err(Error::at(doing))?;
     attach(root.as_fd(), Path::new("/tmp")).map_err(Error::at(doing))?;
     let at = Path::new("/tmp");
@@ -109,11 +114,10 @@ fn build(world: &World, trees: &Trees) -> Result<(), Error> {
         fs::create_dir_all(&inner(folder), 0o755).map_err(Error::at(doing))?;
     }
     attach_layers(world, trees, at)?;
-    put(trees.state.as_ref(), &world.state.path("hosts"), &inner(place::STATE), true).map_err(Error::at(doing))?;
-    put(trees.program.as_ref(), &world.program, &inner(place::PROGRAM), false)
-        .map_err(Error::at("bring our own program into the bottle"))?;
-    if let Some(share) = &world.spec.share {
-        put(trees.share.as_ref(), share, &inner(place::SHARE), true).map_err(Error::at(format!("share `{}`", share.display())))?;
+    put(Some(&state), Path::new(""), &inner(place::STATE), true).map_err(Error::at(doing))?;
+    put(Some(&program), Path::new(""), &inner(place::PROGRAM), false).map_err(Error::at("bring our own program into the bottle"))?;
+    if let Some(share) = &share {
+        put(Some(share), Path::new(""), &inner(place::SHARE), true).map_err(Error::at("show the shared folder"))?;
     }
     for device in DEVICES {
         let source = Path::new("/dev").join(device);
@@ -148,6 +152,14 @@ fn attach_layers(world: &World, trees: &Trees, at: &Path) -> Result<(), Error> {
     }
     debug_assert!(world.layout == Layout::Folders || world.mode == Mode::Root);
     Ok(())
+}
+
+/// The tree that the keeper made, or our own copy of the mount at `source`, with all that is mounted below it.
+fn hold(tree: Option<&OwnedFd>, source: &Path) -> kernel::Result<OwnedFd> {
+    match tree {
+        Some(tree) => exec::duplicate(tree.as_fd()),
+        None => mount::clone_tree(source, true),
+    }
 }
 
 /// Attaches a tree, or binds `source` where there is none, on a new folder or file.

@@ -100,6 +100,13 @@ fn plan(spec: Spec, place: state::State, applets: Vec<String>) -> Result<World, 
         state::check_name("host", host)?;
     }
     let mode = spec.mode.unwrap_or_else(state::mode);
+    if mode == Mode::Rootless && state::mode() == Mode::Root {
+        // One id and no sub-ids would mean the map 0 0 1, and with that /proc/sys of the machine could be written from inside.
+        return Err(Error::Unsupported {
+            what: "a rootless bottle of root",
+            why: "its root would be the machine's root; start it as an ordinary user".to_owned(),
+        });
+    }
     let ids = ids::of(&place, mode)?;
     let whole = mode == Mode::Root && world::can_map_root().is_ok();
     let layout = if whole { Layout::Whole } else { Layout::Folders };
@@ -188,6 +195,12 @@ fn abilities(world: &World) -> Abilities {
         );
     } else {
         abilities.grant("ids");
+    }
+    match world.spec.internet {
+        Internet::Real => abilities.grant("internet"),
+        Internet::Simulated => {
+            abilities.refuse("internet", "this bottle's internet is simulated: start it with `--internet real` for the true one")
+        }
     }
     abilities.grant("overlay");
     if Path::new("/dev/net/tun").exists() {

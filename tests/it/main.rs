@@ -1,5 +1,7 @@
 //! Black box tests: one binary, so that the crate is linked once. A test runs `bottleship` as a person would, in its own state folder.
 
+mod bottle;
+mod chaos;
 mod map;
 mod prompt;
 mod security;
