@@ -14,13 +14,16 @@
 //! Invariants: `unsafe`, `libc` and raw descriptors stay below here; every descriptor is close-on-exec; a path that a
 //! container or a learner can influence is opened only through [`root::Root`].
 
+pub mod caps;
 pub mod cgroup;
+pub mod device;
 pub mod error;
 pub mod exec;
 pub mod foreground;
 pub mod fs;
 pub mod icmp;
 pub mod idmap;
+pub mod ids;
 pub mod interrupt;
 pub mod links;
 pub mod look;
@@ -30,9 +33,13 @@ pub mod netlink;
 pub mod ns;
 pub mod poll;
 pub mod process;
+pub mod procfs;
+pub mod program;
 pub mod pty;
 pub mod reaper;
+pub mod rlimit;
 pub mod root;
+pub mod schedule;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;

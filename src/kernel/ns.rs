@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 
-use super::error::Result;
+use super::error::{Errno, Error, Result};
 use super::root::from_rustix;
 use super::xray;
 
@@ -20,6 +20,9 @@ pub const KINDS: [(&str, CloneFlags); 7] = [
     ("ipc", CloneFlags::CLONE_NEWIPC),
     ("cgroup", CloneFlags::CLONE_NEWCGROUP),
 ];
+
+/// A new time namespace. The value is the smallest signal bits of clone(2), so it works with unshare(2), setns(2) and clone3(2) only.
+pub const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(libc::CLONE_NEWTIME);
 
 /// Moves the calling process into new namespaces. A new pid namespace is for its children only.
 ///
@@ -58,10 +61,22 @@ pub fn open_path(path: &Path) -> Result<OwnedFd> {
     })
 }
 
+/// What kind of namespace a descriptor stands for (`NS_GET_NSTYPE`, ioctl_ns(2)).
+///
+/// # Errors
+/// ENOTTY when it is no namespace.
+pub fn kind(namespace: &OwnedFd) -> Result<CloneFlags> {
+    /// `_IO(NSIO, 3)` of linux/nsfs.h.
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: the request takes no argument and returns a flag.
+    Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })
+        .map(CloneFlags::from_bits_retain)
+        .map_err(|errno| Error::new("ioctl NS_GET_NSTYPE", "namespace", errno))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::error::Errno;
     use std::os::fd::AsFd as _;
 
     #[test]

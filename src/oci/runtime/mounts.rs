@@ -1,0 +1,139 @@
+//! The mounts of `config.json`, each by descriptor: the file system or the cloned tree is made detached, gets its attributes, and only then
+//! is it moved onto a target that the kernel resolved inside the root. No path of the image is ever followed out of it
+//! (CVE-2021-30465), and there is no moment in which a read-only mount can be written.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use super::error::{During as _, Error, Result};
+use super::options::Attributes;
+use super::plan::{Mount, MountKind};
+use super::steps::Init;
+use super::{cgroup, copy_up, idmapped};
+use crate::kernel::error::Errno;
+use crate::kernel::root::Root;
+use crate::kernel::{device, mount};
+
+/// Makes all mounts in the order of the spec.
+pub fn all(init: &mut Init<'_>) -> Result<()> {
+    let root = init.root()?;
+    for wanted in &init.plan.mounts {
+        one(init, root, wanted).during(|| format!("mount `{}`", wanted.destination.display()))?;
+    }
+    Ok(())
+}
+
+fn one(init: &Init<'_>, root: &Root, wanted: &Mount) -> Result<()> {
+    match &wanted.kind {
+        MountKind::Bind { recursive } => bind(init, root, wanted, *recursive),
+        MountKind::Cgroup => cgroup::mount(init, root, wanted),
+        MountKind::New(fstype) => new(root, wanted, fstype),
+        MountKind::Remount => {
+            let target = root.handle(&wanted.destination)?;
+            finish(target.as_fd(), wanted)
+        }
+    }
+}
+
+/// A part of the machine's tree.
+fn bind(init: &Init<'_>, root: &Root, wanted: &Mount, recursive: bool) -> Result<()> {
+    let source = init.plan.bundle.join(&wanted.source);
+    let tree = mount::clone_tree(&source, recursive).map_err(|error| missing_source(error, &source))?;
+    if wanted.options.id_map.is_some() || !wanted.users.is_empty() {
+        idmapped::apply(init, &tree, wanted)?;
+    }
+    let target = if device::is_directory(tree.as_fd())? {
+        root.create_dirs(&wanted.destination, 0o755)?
+    } else {
+        root.create_file(&wanted.destination, 0o644)?
+    };
+    attributes(tree.as_fd(), wanted)?;
+    mount::attach(tree.as_fd(), target.as_fd(), &wanted.destination)?;
+    propagation(tree.as_fd(), wanted)
+}
+
+fn missing_source(error: crate::kernel::Error, source: &Path) -> Error {
+    let missing = error.errno == Errno::ENOENT;
+    let error = Error::from(error);
+    if missing { error.hint(format!("make `{}` first: a bind mount needs its source", source.display())) } else { error }
+}
+
+/// A new instance of a file system.
+fn new(root: &Root, wanted: &Mount, fstype: &str) -> Result<()> {
+    let target = target(root, &wanted.destination, fstype)?;
+    let set = wanted.options.attributes.set as u32;
+    let tree = detached(wanted, fstype, set)?;
+    if fstype == "tmpfs" && wanted.options.copy_up {
+        copy_up::copy(target.as_fd(), tree.as_fd(), &wanted.destination)?;
+    }
+    if !wanted.options.recursive.is_empty() {
+        set_attributes(tree.as_fd(), wanted.options.recursive, true)?;
+    }
+    mount::attach(tree.as_fd(), target.as_fd(), &wanted.destination)?;
+    propagation(tree.as_fd(), wanted)
+}
+
+/// The mount point, made if it is missing. That of proc and sysfs must not lie behind a symbolic link: what the runtime and the program
+/// then take for the kernel's would be the image's (CVE-2019-19921, CVE-2023-27561).
+fn target(root: &Root, destination: &Path, fstype: &str) -> Result<OwnedFd> {
+    if !matches!(fstype, "proc" | "sysfs") {
+        return Ok(root.create_dirs(destination, 0o755)?);
+    }
+    match root.plain_directory(destination) {
+        Err(error) if error.errno == Errno::ENOENT => Ok(root.create_dirs(destination, 0o755)?),
+        Err(error) if matches!(error.errno, Errno::ELOOP | Errno::ENOTDIR) => Err(Error::from(error)
+            .during(format!("{fstype} must be mounted on an ordinary directory"))
+            .hint("the image has a symbolic link there, which would lead the runtime astray")),
+        other => Ok(other?),
+    }
+}
+
+/// fsconfig(2) takes values up to 255 bytes; a longer one (an overlay of many layers) has to go by mount(2).
+const LONGEST_VALUE: usize = 255;
+
+fn detached(wanted: &Mount, fstype: &str, attributes: u32) -> Result<OwnedFd> {
+    let mut parameters: Vec<(&str, &str)> = Vec::with_capacity(wanted.options.data.len() + 1);
+    if !wanted.source.is_empty() {
+        parameters.push(("source", &wanted.source));
+    }
+    parameters.extend(wanted.options.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    if let Some((key, value)) = parameters.iter().find(|(_, value)| value.len() > LONGEST_VALUE) {
+        return Err(Error::new(format!("option `{key}`: {} characters, the kernel takes {LONGEST_VALUE}", value.len()))
+            .hint("mount it before the container starts, and bind it"));
+    }
+    mount::detached(fstype, &parameters, attributes).map_err(|error| {
+        let unknown = error.errno == Errno::ENODEV;
+        let error = Error::from(error);
+        if unknown { error.hint(format!("this kernel has no file system `{fstype}`: see /proc/filesystems")) } else { error }
+    })
+}
+
+/// Attributes and propagation of a mount that is in place.
+fn finish(tree: BorrowedFd<'_>, wanted: &Mount) -> Result<()> {
+    attributes(tree, wanted)?;
+    propagation(tree, wanted)
+}
+
+fn attributes(tree: BorrowedFd<'_>, wanted: &Mount) -> Result<()> {
+    set_attributes(tree, wanted.options.attributes, false)?;
+    set_attributes(tree, wanted.options.recursive, true)
+}
+
+fn set_attributes(tree: BorrowedFd<'_>, attributes: Attributes, recursive: bool) -> Result<()> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    Ok(mount::set_attributes(tree, attributes.set, attributes.clear, recursive)?)
+}
+
+fn propagation(tree: BorrowedFd<'_>, wanted: &Mount) -> Result<()> {
+    for flags in &wanted.options.propagation {
+        mount::set_propagation(tree, *flags)?;
+    }
+    Ok(())
+}
+
+/// The absolute destination of a mount below a folder, for messages.
+pub fn shown(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name)
+}
