@@ -16,6 +16,7 @@
 
 pub mod caps;
 pub mod cgroup;
+pub mod command;
 pub mod device;
 pub mod error;
 pub mod exec;
@@ -44,6 +45,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod socket;
 pub mod trace;
+pub mod tree;
 pub mod xray;
 
 pub use error::{Error, Result};

@@ -4,8 +4,9 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::xray;
@@ -46,6 +47,74 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
         let _ = fs::remove_file(&temporary);
         Error::from_io("replace", path.display(), &error)
     })
+}
+
+/// As [`replace`], for what does not outlive the machine's uptime: nothing waits for the disk, so a power cut may lose it.
+///
+/// # Errors
+/// Any step of write and rename refused; the old content is then still there.
+pub fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let temporary = path.with_extension(format!("new.{}", std::process::id()));
+    let written = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        fs::rename(&temporary, path)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        Error::from_io("write", path.display(), &error)
+    })
+}
+
+/// Reads a whole file as bytes.
+///
+/// # Errors
+/// open(2) or read(2) refused.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| Error::from_io("read", path.display(), &error))
+}
+
+/// Creates one folder; an existing one is EEXIST. `mode` holds whatever the umask.
+///
+/// # Errors
+/// mkdir(2) or chmod(2) refused.
+pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
+    fs::create_dir(path).map_err(|error| Error::from_io("mkdir", path.display(), &error))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| Error::from_io("chmod", path.display(), &error))
+}
+
+/// Takes the lock on a folder, waiting for whoever has it (flock(2)). Closing the descriptor gives it back.
+///
+/// # Errors
+/// There is no such folder.
+pub fn lock(folder: &Path) -> Result<OwnedFd> {
+    let file = fs::File::open(folder).map_err(|error| Error::from_io("open", folder.display(), &error))?;
+    file.lock().map_err(|error| Error::from_io("flock", folder.display(), &error))?;
+    Ok(file.into())
+}
+
+/// Removes a folder of ours with all in it; links are not followed.
+///
+/// # Errors
+/// rmdir(2) or unlink(2) refused.
+pub fn remove_dir_all(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).map_err(|error| Error::from_io("remove", folder.display(), &error))
+}
+
+/// Removes a file of ours.
+///
+/// # Errors
+/// Those of unlink(2).
+pub fn remove_file(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| Error::from_io("unlink", path.display(), &error))
+}
+
+/// The absolute path of an existing file, without links.
+///
+/// # Errors
+/// It does not exist.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(|error| Error::from_io("realpath", path.display(), &error))
 }
 
 /// Creates a folder and its parents; an existing one is fine. `mode` holds whatever the umask.

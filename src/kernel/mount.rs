@@ -130,6 +130,45 @@ pub fn id_map(tree: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Result<()
     setattr(tree, &attributes, false, format_args!("fd {} MOUNT_ATTR_IDMAP", tree.as_raw_fd()))
 }
 
+/// As [`id_map`], for the whole tree when `recursive`.
+///
+/// # Errors
+/// As [`id_map`].
+pub fn id_map_tree(tree: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>, recursive: bool) -> Result<()> {
+    let attributes = MountAttributes { set: libc::MOUNT_ATTR_IDMAP, userns: user_namespace.as_raw_fd() as u64, ..Default::default() };
+    setattr(tree, &attributes, recursive, format_args!("fd {} MOUNT_ATTR_IDMAP", tree.as_raw_fd()))
+}
+
+/// Changes how the mount behind a descriptor propagates, with `MS_REC` all below it too (mount_setattr(2)).
+///
+/// # Errors
+/// Those of mount_setattr(2).
+pub fn set_propagation(tree: BorrowedFd<'_>, flags: MsFlags) -> Result<()> {
+    let kind = flags - MsFlags::MS_REC;
+    let attributes = MountAttributes { propagation: kind.bits() as u64, ..Default::default() };
+    setattr(tree, &attributes, flags.contains(MsFlags::MS_REC), format_args!("fd {} {flags:?}", tree.as_raw_fd()))
+}
+
+/// chroot(2) into the current directory: this process's view of paths changes, the mounts stay. For containers without a mount namespace.
+///
+/// # Errors
+/// EPERM without CAP_SYS_CHROOT.
+pub fn change_root_here() -> Result<()> {
+    xray::call("chroot", &".", format_args!("."), || nix::unistd::chroot("."))
+}
+
+/// Moves the mount that is the current directory over `/` and changes the root to it: for a machine whose root is a ramfs, which
+/// pivot_root(2) refuses.
+///
+/// # Errors
+/// EINVAL when the current directory is no mount point.
+pub fn move_root_here() -> Result<()> {
+    xray::call("mount", &"/", format_args!(". -> / MS_MOVE"), || {
+        nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+    })?;
+    change_root_here()
+}
+
 fn setattr(tree: BorrowedFd<'_>, attributes: &MountAttributes, recursive: bool, args: std::fmt::Arguments<'_>) -> Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     let number = tree.as_raw_fd();

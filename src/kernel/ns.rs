@@ -1,12 +1,13 @@
 //! Namespaces: leaving one's own (unshare(2)), entering another's (setns(2)), holding one by a descriptor (namespaces(7)).
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 
 use super::error::{Errno, Error, Result};
+use super::idmap::Extent;
 use super::root::from_rustix;
 use super::xray;
 
@@ -74,10 +75,30 @@ pub fn kind(namespace: &OwnedFd) -> Result<CloneFlags> {
         .map_err(|errno| Error::new("ioctl NS_GET_NSTYPE", "namespace", errno))
 }
 
+/// A user namespace with the maps given and nobody in it, for id-mapped mounts: a child is cloned into it, mapped, and ended.
+///
+/// # Errors
+/// Those of clone3(2) and of writing the maps.
+pub fn user_with_maps(users: &[Extent], groups: &[Extent]) -> Result<OwnedFd> {
+    let child = super::process::clone3(CloneFlags::CLONE_NEWUSER, None, || {
+        // Lives until the maker ends it: a socket would not do, for this child holds a copy of both ends.
+        let _ = super::process::die_with_parent(nix::sys::signal::Signal::SIGKILL);
+        nix::unistd::pause();
+        0
+    })?;
+    let made = (|| {
+        super::idmap::write_users(child.pid, users)?;
+        super::idmap::write_groups(child.pid, groups)?;
+        open(child.pid, "user")
+    })();
+    super::process::signal(child.fd.as_fd(), libc::SIGKILL)?;
+    super::process::wait(child.fd.as_fd())?;
+    made
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd as _;
 
     #[test]
     fn the_kind_is_checked_by_the_kernel() {

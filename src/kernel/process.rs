@@ -54,7 +54,8 @@ pub fn clone3(flags: CloneFlags, into_cgroup: Option<BorrowedFd<'_>>, child: imp
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags.bits() as u32 as u64 | libc::CLONE_PIDFD as u64;
     args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // A child that gets our parent also gets our exit signal; clone3(2) refuses another.
+    args.exit_signal = if flags.contains(CloneFlags::CLONE_PARENT) { 0 } else { libc::SIGCHLD as u64 };
     if let Some(cgroup) = into_cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
@@ -133,6 +134,108 @@ pub fn wait(process: BorrowedFd<'_>) -> Result<Exit> {
 /// EINVAL for a signal that does not exist.
 pub fn die_with_parent(signal: Signal) -> Result<()> {
     xray::call("prctl", &"PR_SET_PDEATHSIG", format_args!("PR_SET_PDEATHSIG {signal}"), || nix::sys::prctl::set_pdeathsig(signal))
+}
+
+/// Begins a new session and process group without a terminal (setsid(2)).
+///
+/// # Errors
+/// EPERM when we lead a process group already.
+pub fn begin_session() -> Result<()> {
+    xray::call("setsid", &"", format_args!(""), || nix::unistd::setsid().map(drop))
+}
+
+/// sethostname(2), for the uts namespace that we are in.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN over the namespace, EINVAL for more than 64 bytes.
+pub fn set_hostname(name: &str) -> Result<()> {
+    xray::call("sethostname", &name, format_args!("{name}"), || nix::unistd::sethostname(name))
+}
+
+/// setdomainname(2), the NIS domain name of the uts namespace.
+///
+/// # Errors
+/// As [`set_hostname`].
+pub fn set_domainname(name: &str) -> Result<()> {
+    xray::call("setdomainname", &name, format_args!("{name}"), || {
+        // SAFETY: the pointer and the length are those of a string.
+        Errno::result(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
+    })
+}
+
+/// Blocks the signals that a foreground process forwards or waits for; [`wait_for_signal`] takes them.
+///
+/// # Errors
+/// None in practice.
+pub fn block_signals() -> Result<()> {
+    nix::sys::signal::SigSet::all().thread_block().map_err(|errno| Error::new("sigprocmask", "", errno))
+}
+
+/// Gives a program the signals as every program expects them: none blocked, none ignored (execve(2) keeps both; Rust ignores SIGPIPE).
+///
+/// # Errors
+/// None in practice.
+pub fn restore_signals() -> Result<()> {
+    // SAFETY: the default action runs no handler of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) }
+        .map_err(|errno| Error::new("signal", "SIGPIPE", errno))?;
+    nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|errno| Error::new("sigprocmask", "", errno))
+}
+
+/// Waits for the next of the blocked signals and takes it.
+///
+/// # Errors
+/// None in practice.
+pub fn wait_for_signal() -> Result<i32> {
+    loop {
+        match nix::sys::signal::SigSet::all().wait() {
+            Err(Errno::EINTR) => {}
+            Ok(signal) => return Ok(signal as i32),
+            Err(errno) => return Err(Error::new("sigwait", "", errno)),
+        }
+    }
+}
+
+/// A descriptor that becomes readable when one of the blocked signals is there (signalfd(2)).
+///
+/// # Errors
+/// EMFILE.
+pub fn signal_descriptor() -> Result<nix::sys::signalfd::SignalFd> {
+    use nix::sys::signalfd::{SfdFlags, SignalFd};
+    SignalFd::with_flags(&nix::sys::signal::SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(|errno| Error::new("signalfd", "", errno))
+}
+
+/// Looks whether the process behind the descriptor, a child of ours, has ended, and reaps it if so.
+///
+/// # Errors
+/// ECHILD when it is not our child or was reaped already.
+pub fn try_wait(process: BorrowedFd<'_>) -> Result<Option<Exit>> {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    match waitid(Id::PIDFd(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+        Ok(WaitStatus::Exited(_, code)) => Ok(Some(Exit::Code(code))),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(Exit::Signal(signal as i32))),
+        Ok(_) => Ok(None),
+        Err(errno) => Err(Error::new("waitid", "", errno)),
+    }
+}
+
+/// Makes this process the one that gets the orphans among its descendants (PR_SET_CHILD_SUBREAPER).
+///
+/// # Errors
+/// None in practice.
+pub fn reap_orphans() -> Result<()> {
+    xray::call("prctl", &"PR_SET_CHILD_SUBREAPER", format_args!("PR_SET_CHILD_SUBREAPER 1"), || nix::sys::prctl::set_child_subreaper(true))
+}
+
+/// State and start time of a process: the fields 3 and 22 of `/proc/PID/stat`. `None` when it is gone. With the start time a number that was
+/// used again is told from the process that was meant.
+pub fn look(pid: i32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is a name in brackets that may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! it can be written, and no mount option can change that.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -125,6 +125,22 @@ pub fn hide() -> Result<()> {
 /// None in practice.
 pub fn no_new_privileges() -> Result<()> {
     xray::call("prctl", &"PR_SET_NO_NEW_PRIVS", format_args!("PR_SET_NO_NEW_PRIVS 1"), nix::sys::prctl::set_no_new_privs)
+}
+
+/// Changes into a directory of ours by its handle.
+///
+/// # Errors
+/// ENOTDIR, EACCES.
+pub fn enter_directory(directory: BorrowedFd<'_>, shown: &Path) -> Result<()> {
+    xray::call("fchdir", &shown.display(), format_args!("{}", shown.display()), || nix::unistd::fchdir(directory))
+}
+
+/// Changes into a directory of ours by its path.
+///
+/// # Errors
+/// Those of chdir(2).
+pub fn enter_directory_path(directory: &Path) -> Result<()> {
+    xray::call("chdir", &directory.display(), format_args!("{}", directory.display()), || nix::unistd::chdir(directory))
 }
 
 /// Changes into the directory behind a handle and makes sure that it can be reached from our root: a directory of the machine, left open

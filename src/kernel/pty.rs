@@ -71,6 +71,20 @@ pub fn login(slave: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Gives a terminal to the user who will work at it (fchown(2)); the group stays that of the devpts.
+///
+/// # Errors
+/// EINVAL when the user is not mapped here.
+pub fn set_owner(slave: BorrowedFd<'_>, uid: u32) -> Result<()> {
+    xray::call("fchown", &uid, format_args!("pty slave {uid}"), || {
+        match nix::unistd::fchown(slave, Some(nix::unistd::Uid::from_raw(uid)), None) {
+            // A file system without owners that can be changed (a read-only bind) says so; the mode bits then decide.
+            Err(Errno::EPERM | Errno::EROFS) => Ok(()),
+            other => other,
+        }
+    })
+}
+
 /// The size of a terminal; `None` for what is no terminal, or one that does not know (a serial line says 0 by 0).
 pub fn size(terminal: BorrowedFd<'_>) -> Option<Size> {
     let size = rustix::termios::tcgetwinsize(terminal).ok()?;

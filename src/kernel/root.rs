@@ -82,6 +82,19 @@ impl Root {
         self.open_at(inner, OFlags::PATH, Mode::empty())
     }
 
+    /// A handle on the directory `inner` that no symbolic link leads to, not even inside the root.
+    ///
+    /// # Errors
+    /// ELOOP for a link on the way, ENOTDIR for what is no directory, ENOENT.
+    pub fn plain_directory(&self, inner: &Path) -> Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        let inner = relative(inner);
+        xray::call("openat2", &self.shown(&inner), format_args!("{} RESOLVE_NO_SYMLINKS in root {}", inner.display(), self.path.display()), || {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat2(&self.fd, &inner, flags, Mode::empty(), resolve).map_err(from_rustix)
+        })
+    }
+
     /// Makes every missing directory of `inner` and returns a handle on the last, always inside the root.
     ///
     /// # Errors

@@ -29,5 +29,5 @@ pub fn open(init: &mut Init<'_>) -> Result<()> {
         mount::attach(tree.as_fd(), target.as_fd(), Path::new("/dev/console"))?;
     }
     messages::tell(init.parent, &ToParent::Console, Some(master.as_fd()))?;
-    Ok(pty::take(slave.as_fd())?)
+    Ok(pty::login(slave.as_fd())?)
 }

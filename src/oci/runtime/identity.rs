@@ -6,8 +6,6 @@
 //! The permitted set is kept over the change of the user until the final `capset`, because loading a filter without `no_new_privs`
 //! needs CAP_SYS_ADMIN.
 
-use nix::sched::CloneFlags;
-
 use super::error::{During as _, Result};
 use super::steps::Init;
 use crate::kernel::{caps, device, ids, program};
@@ -19,8 +17,7 @@ pub fn hide(_: &mut Init<'_>) -> Result<()> {
 
 /// In a user namespace that we came into from outside we are still the ids of outside, which are mostly nobody there.
 pub fn become_root(init: &mut Init<'_>) -> Result<()> {
-    let joined = init.start.join.as_ref().is_some_and(|target| target.kinds.contains(CloneFlags::CLONE_NEWUSER));
-    if !init.plan.has(CloneFlags::CLONE_NEWUSER) && !joined {
+    if !init.start.user_namespace {
         return Ok(());
     }
     // Group 0 may be unmapped; then mounts fail later with a better reason.

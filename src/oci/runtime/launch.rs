@@ -98,7 +98,7 @@ fn home(init: &Init<'_>) -> Option<CString> {
         return None;
     }
     let root = Root::open(Path::new("/")).ok()?;
-    let passwd = root.read(Path::new("/etc/passwd"), 1 << 20).unwrap_or_default();
+    let passwd = String::from_utf8_lossy(&root.read(Path::new("/etc/passwd")).unwrap_or_default()).into_owned();
     let uid = init.credentials.uid.to_string();
     let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(uid.as_str()));
     let home = line.and_then(|line| line.split(':').nth(5)).filter(|home| home.starts_with('/')).unwrap_or("/");

@@ -81,7 +81,7 @@ pub fn tell(parent: &OwnedFd, message: &ToParent, descriptor: Option<BorrowedFd<
 /// # Errors
 /// The parent went away: it failed, and nobody wants this container any more.
 pub fn wait_for_go(parent: &OwnedFd) -> Result<()> {
-    match socket::receive_short(parent.as_fd())? {
+    match socket::receive(parent.as_fd())? {
         Some((message, _)) if message == GO => Ok(()),
         _ => Err(Error::new("the runtime that started this container is gone")),
     }
@@ -100,7 +100,7 @@ pub fn go(child: &OwnedFd) -> Result<()> {
 /// # Errors
 /// Those of recvmsg(2).
 pub fn next(child: &OwnedFd) -> Result<Option<(ToParent, Vec<OwnedFd>)>> {
-    Ok(socket::receive_short(child.as_fd())?.map(|(message, descriptors)| (ToParent::decode(&message), descriptors)))
+    Ok(socket::receive(child.as_fd())?.map(|(message, descriptors)| (ToParent::decode(&message), descriptors)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! (CVE-2021-30465), and there is no moment in which a read-only mount can be written.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::{During as _, Error, Result};
 use super::options::Attributes;
@@ -131,9 +131,4 @@ fn propagation(tree: BorrowedFd<'_>, wanted: &Mount) -> Result<()> {
         mount::set_propagation(tree, *flags)?;
     }
     Ok(())
-}
-
-/// The absolute destination of a mount below a folder, for messages.
-pub fn shown(folder: &Path, name: &str) -> PathBuf {
-    folder.join(name)
 }

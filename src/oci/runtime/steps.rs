@@ -14,7 +14,7 @@
 //!     └ root of the new user namespace, before it mounts
 //! ```
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::error::{During as _, Result};
 use super::messages::ToParent;
@@ -49,8 +49,30 @@ pub struct Init<'a> {
     pub root: Option<Root>,
     /// The program's file, once it was found.
     pub program: Option<std::ffi::CString>,
-    /// Additions to the environment that were found out here.
+    /// `HOME=`, if it had to be found out here.
     pub home: Option<std::ffi::CString>,
+    /// Whoever said `start`, and now wants to know whether it worked.
+    pub starter: Option<OwnedFd>,
+}
+
+impl<'a> Init<'a> {
+    /// What a child begins with.
+    pub fn new(plan: &'a Plan, credentials: &'a Credentials, parent: &'a OwnedFd, start: &'a Start) -> Self {
+        Init { plan, credentials, parent, start, root: None, program: None, home: None, starter: None }
+    }
+
+    /// The root file system.
+    ///
+    /// # Errors
+    /// No step has made it yet: a mistake in the table.
+    pub fn root(&self) -> Result<&Root> {
+        self.root.as_ref().ok_or_else(|| super::error::Error::new("the root file system is not mounted yet"))
+    }
+
+    /// Who is told about a failure: whoever said `start`, before that the parent.
+    fn listener(&self) -> &OwnedFd {
+        self.starter.as_ref().unwrap_or(self.parent)
+    }
 }
 
 /// How this start differs from others of the same plan.
@@ -70,6 +92,8 @@ pub struct Start {
     pub no_pivot: bool,
     /// The loaded-once system call filter.
     pub seccomp: Option<seccomp::Filter>,
+    /// The child is in another user namespace than its parent.
+    pub user_namespace: bool,
     /// A terminal is made and sent to the parent.
     pub terminal: bool,
     /// The process of an `exec`: joined through this pidfd.
@@ -148,7 +172,7 @@ pub fn drive(steps: &[Step], init: &mut Init<'_>) -> i32 {
         if let Err(error) = (step.run)(init).during(|| format!("step `{}` ({})", step.name, step.sees)) {
             let message = ToParent::Failed(error).encode();
             // The parent is gone or listens; either way this process ends.
-            let _ = socket::send(init.reporting_socket(), &message, &[]);
+            let _ = socket::send(init.listener().as_fd(), &message, &[]);
             return 1;
         }
     }

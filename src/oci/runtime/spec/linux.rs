@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::kernel::cgroup::Resources;
+
 /// `linux`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -24,7 +26,7 @@ pub struct Linux {
     /// Where the container's cgroup is.
     pub cgroups_path: Option<String>,
     /// Limits of the cgroup.
-    pub resources: Option<Value>,
+    pub resources: Option<Resources>,
     /// `shared`, `slave`, `private`, `unbindable`, with `r` in front for the whole tree.
     pub rootfs_propagation: Option<String>,
     /// System call filter.

@@ -1,0 +1,254 @@
+//! Where containers are remembered: one folder per container below `--root`.
+//!
+//! ```text
+//!  /run/bottleship/oci/web/
+//!      state.json    who it is: replaced as a whole, never half written
+//!      config.json   the bundle's, as it was at create; exec and delete go by it
+//!      start.sock    while it waits for `start`: connecting to it is the start
+//! ```
+//! Making the folder reserves the id. Whoever changes something holds flock(2) on the folder. What a container *is doing* is not stored: it is
+//! asked of the kernel each time, so that it cannot be stale.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{During as _, Error, Result};
+use super::id::ContainerId;
+use super::spec::{self, Spec};
+use crate::kernel::cgroup::{Cgroup, Layout};
+use crate::kernel::error::Errno;
+use crate::kernel::{fs, process};
+
+/// The folder of all containers of one `--root`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What is remembered of a container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Specification version.
+    pub oci_version: String,
+    /// Its name.
+    pub id: String,
+    /// Its first process, as numbered by whoever created it.
+    pub pid: i32,
+    /// When that process began, in clock ticks since boot: tells it from a later one of the same number.
+    pub started: u64,
+    /// Absolute.
+    pub bundle: PathBuf,
+    /// Absolute.
+    pub rootfs: PathBuf,
+    /// RFC 3339.
+    pub created: String,
+    /// Who created it, by user id.
+    pub owner: u32,
+    /// The bundle's notes.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The cgroup's path in each tree; `None` when it could not have one.
+    pub cgroup: Option<PathBuf>,
+}
+
+/// What a container is doing (runtime.md, "State").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Waits for `start`.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its processes are frozen.
+    Paused,
+    /// Its first process has ended.
+    Stopped,
+}
+
+impl Status {
+    /// The specification's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// A container's folder, locked.
+#[derive(Debug)]
+pub struct Entry {
+    folder: PathBuf,
+    id: ContainerId,
+    /// Closing it gives the lock back.
+    _lock: OwnedFd,
+}
+
+impl Store {
+    /// The store below `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Store { root }
+    }
+
+    /// Reserves `id` for a new container.
+    ///
+    /// # Errors
+    /// The id is taken; the folder cannot be made.
+    pub fn reserve(&self, id: &ContainerId) -> Result<Entry> {
+        fs::create_dir_all(&self.root, 0o700)?;
+        let folder = self.root.join(id.as_str());
+        fs::create_dir(&folder, 0o711).map_err(|error| match error.errno {
+            Errno::EEXIST => Error::new(format!("container with id `{id}` already exists"))
+                .hint(format!("`bottleship oci delete --force {id}` removes it")),
+            _ => error.into(),
+        })?;
+        let lock = fs::lock(&folder)?;
+        Ok(Entry { folder, id: id.clone(), _lock: lock })
+    }
+
+    /// Opens and locks the folder of `id`.
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub fn open(&self, id: &ContainerId) -> Result<Entry> {
+        let folder = self.root.join(id.as_str());
+        let lock = fs::lock(&folder).map_err(|error| match error.errno {
+            Errno::ENOENT => Error::new(format!("container `{id}` does not exist"))
+                .hint(format!("`bottleship oci list` shows those below `{}`", self.root.display())),
+            _ => error.into(),
+        })?;
+        // Between the open and the lock somebody may have deleted it: the lock is then on a folder without a name.
+        if !folder.is_dir() {
+            return Err(Error::new(format!("container `{id}` does not exist")));
+        }
+        Ok(Entry { folder, id: id.clone(), _lock: lock })
+    }
+
+    /// The names of all containers.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn ids(&self) -> Result<Vec<ContainerId>> {
+        match fs::list(&self.root) {
+            Ok(names) => Ok(names.iter().filter_map(|name| ContainerId::new(name).ok()).collect()),
+            Err(error) if error.errno == Errno::ENOENT => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Entry {
+    /// The container's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The socket that `start` goes through.
+    pub fn start_socket(&self) -> PathBuf {
+        self.folder.join("start.sock")
+    }
+
+    /// Keeps the bundle's configuration as it is now.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn keep_config(&self, config: &[u8]) -> Result<()> {
+        Ok(fs::put(&self.folder.join("config.json"), config, 0o600)?)
+    }
+
+    /// The configuration as it was at create.
+    ///
+    /// # Errors
+    /// It is gone or damaged.
+    pub fn config(&self) -> Result<Spec> {
+        let path = self.folder.join("config.json");
+        let text = fs::read(&path)?;
+        spec::reparse(text.as_bytes()).map_err(|error| spec::Error { file: path, ..error }.into())
+    }
+
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn save(&self, state: &State) -> Result<()> {
+        let json = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
+        Ok(fs::put(&self.folder.join("state.json"), &json, 0o600)?)
+    }
+
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// It is missing (a create that died) or damaged.
+    pub fn load(&self) -> Result<State> {
+        let path = self.folder.join("state.json");
+        let text = fs::read(&path)
+            .map_err(|error| Error::from(error).hint(format!("its creation was cut short; `bottleship oci delete --force {}` removes it", self.id)))
+            .during(|| format!("container `{}` is half made", self.id))?;
+        serde_json::from_str(&text).map_err(|error| Error::new(format!("{}: {error}", path.display())))
+    }
+
+    /// What the container is doing, by the kernel.
+    pub fn status(&self, state: &State) -> Status {
+        match process::look(state.pid) {
+            Some((letter, started)) if started == state.started && !matches!(letter, 'Z' | 'X') => {
+                if self.start_socket().exists() {
+                    Status::Created
+                } else if state.frozen() {
+                    Status::Paused
+                } else {
+                    Status::Running
+                }
+            }
+            _ => Status::Stopped,
+        }
+    }
+
+    /// Forgets the container.
+    ///
+    /// # Errors
+    /// The folder cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        Ok(fs::remove_dir_all(&self.folder)?)
+    }
+}
+
+impl State {
+    /// The first process, if it is still the one that was meant: opened first, looked at afterwards, so that the number cannot change hands.
+    pub fn process(&self) -> Option<OwnedFd> {
+        let opened = process::open(self.pid).ok()?;
+        let (letter, started) = process::look(self.pid)?;
+        (started == self.started && !matches!(letter, 'Z' | 'X')).then_some(opened)
+    }
+
+    /// The container's cgroup; `None` when it has none or it is gone.
+    pub fn cgroup(&self) -> Option<Cgroup> {
+        Cgroup::open(&Layout::detect().ok()?, self.cgroup.as_ref()?).ok()
+    }
+
+    fn frozen(&self) -> bool {
+        self.cgroup().is_some_and(|cgroup| cgroup.frozen().unwrap_or(false))
+    }
+
+    /// The specification's state, as hooks and `state` get it.
+    pub fn document(&self, status: &str) -> serde_json::Value {
+        let mut document = serde_json::json!({
+            "ociVersion": self.oci_version,
+            "id": self.id,
+            "status": status,
+            "pid": if status == "stopped" { 0 } else { self.pid },
+            "bundle": self.bundle,
+            "rootfs": self.rootfs,
+            "created": self.created,
+            "owner": self.owner,
+        });
+        if !self.annotations.is_empty() {
+            document["annotations"] = serde_json::json!(self.annotations);
+        }
+        document
+    }
+}
