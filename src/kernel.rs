@@ -28,6 +28,7 @@ pub mod ids;
 pub mod interrupt;
 pub mod links;
 pub mod look;
+pub mod loopback;
 pub mod mount;
 pub mod mountinfo;
 pub mod netlink;

@@ -11,6 +11,7 @@ mod book;
 mod bottle;
 mod grade;
 mod lab;
+pub mod oci;
 mod prompt;
 mod prove;
 mod toolbox;
@@ -34,6 +35,7 @@ pub const TOOLS: &[Tool] = &[
     grade::SUBMIT,
     grade::GRADE,
     book::BOOK,
+    oci::OCI,
     toolbox::TOOLBOX,
     bottle::LS,
     bottle::RM,

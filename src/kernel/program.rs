@@ -62,6 +62,13 @@ pub fn keep_open(fd: BorrowedFd<'_>) -> Result<()> {
         .map_err(|errno| Error::new("fcntl F_SETFD", fd.as_raw_fd(), from_rustix(errno)))
 }
 
+/// Closes our copy of a descriptor before its owner would: for a child that must not hold its parent's end of a socket pair. It ends by
+/// execve(2) or _exit(2), so the owner's own close never comes.
+pub fn close(fd: &OwnedFd) {
+    // SAFETY: the process is a fresh clone; its copy of the owner never runs its destructor.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
 /// Whether `number` is an open descriptor of this process.
 pub fn is_open(number: i32) -> bool {
     // SAFETY: F_GETFD on any number is harmless.

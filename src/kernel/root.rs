@@ -89,10 +89,15 @@ impl Root {
     pub fn plain_directory(&self, inner: &Path) -> Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let inner = relative(inner);
-        xray::call("openat2", &self.shown(&inner), format_args!("{} RESOLVE_NO_SYMLINKS in root {}", inner.display(), self.path.display()), || {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::openat2(&self.fd, &inner, flags, Mode::empty(), resolve).map_err(from_rustix)
-        })
+        xray::call(
+            "openat2",
+            &self.shown(&inner),
+            format_args!("{} RESOLVE_NO_SYMLINKS in root {}", inner.display(), self.path.display()),
+            || {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                rustix::fs::openat2(&self.fd, &inner, flags, Mode::empty(), resolve).map_err(from_rustix)
+            },
+        )
     }
 
     /// Makes every missing directory of `inner` and returns a handle on the last, always inside the root.

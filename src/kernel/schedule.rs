@@ -10,7 +10,8 @@ use super::xray;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attributes {
-    size: u32,
+    /// Filled in by [`set_attributes`].
+    pub size: u32,
     /// `SCHED_*`, see [`policy`].
     pub policy: u32,
     /// `SCHED_FLAG_*`, see [`flag`].

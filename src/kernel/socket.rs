@@ -53,6 +53,19 @@ pub fn connect(path: &Path) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Connects to the stream socket at `path`: the console sockets and seccomp agents of the field.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_stream(path: &Path) -> Result<OwnedFd> {
+    let fail = |call| move |errno| Error::new(call, path.display(), errno);
+    let socket = nix::sys::socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(fail("socket"))?;
+    let (_folder, short) = short_path(path)?;
+    let address = UnixAddr::new(&short).map_err(fail("connect"))?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &address).map_err(fail("connect"))?;
+    Ok(socket)
+}
+
 /// Accepts one connection, close-on-exec.
 ///
 /// # Errors

@@ -11,8 +11,8 @@ use super::options::READ_ONLY;
 use super::steps::Init;
 use crate::kernel::device::{self, Kind};
 use crate::kernel::error::Errno;
-use crate::kernel::root::Root;
 use crate::kernel::mount;
+use crate::kernel::root::Root;
 
 /// Covers every masked path that exists: a file with `/dev/null`, a directory with an empty read-only tmpfs.
 pub fn masked(init: &mut Init<'_>) -> Result<()> {

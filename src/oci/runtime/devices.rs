@@ -8,8 +8,8 @@ use super::plan::MountKind;
 use super::steps::Init;
 use crate::kernel::device::{self, Kind, Node};
 use crate::kernel::error::Errno;
-use crate::kernel::root::Root;
 use crate::kernel::mount;
+use crate::kernel::root::Root;
 
 /// Links in `/dev`, for shells (`<(...)`) and for terminals.
 const LINKS: [(&str, &str); 5] = [

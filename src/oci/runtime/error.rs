@@ -16,6 +16,9 @@ pub struct Error {
     pub causes: Vec<String>,
     /// What a person can do.
     pub hint: Option<String>,
+    /// The work was done all the same: a hook failed whose failure the specification only wants logged.
+    #[serde(default)]
+    pub only_warning: bool,
 }
 
 /// The result of everything in [`super`].
@@ -24,7 +27,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure without a deeper reason.
     pub fn new(what: impl Into<String>) -> Self {
-        Error { what: what.into(), causes: Vec::new(), hint: None }
+        Error { what: what.into(), causes: Vec::new(), hint: None, only_warning: false }
     }
 
     /// The same with advice.
@@ -32,11 +35,16 @@ impl Error {
         Error { hint: Some(hint.into()), ..self }
     }
 
+    /// Marks it as one that only wants to be told.
+    pub fn warning(self) -> Self {
+        Error { only_warning: true, ..self }
+    }
+
     /// Puts a wider `what` around it; what it said becomes the first cause.
     pub fn during(self, what: impl Into<String>) -> Self {
         let mut causes = vec![self.what];
         causes.extend(self.causes);
-        Error { what: what.into(), causes, hint: self.hint }
+        Error { what: what.into(), causes, hint: self.hint, only_warning: self.only_warning }
     }
 
     /// All in one line, for logs.
@@ -57,7 +65,7 @@ impl std::error::Error for Error {}
 impl From<kernel::Error> for Error {
     fn from(error: kernel::Error) -> Self {
         let hint = error.hint().map(str::to_owned);
-        Error { what: error.to_string(), causes: Vec::new(), hint }
+        Error { hint, ..Error::new(error.to_string()) }
     }
 }
 

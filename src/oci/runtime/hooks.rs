@@ -26,7 +26,9 @@ fn run(hook: &Hook, state: &str) -> Result<()> {
         Ended { exit: Some(Exit::Code(0)), .. } => Ok(()),
         Ended { exit: Some(Exit::Code(code)), errors } => Err(with_output(format!("it ended with exit code {code}"), &errors)),
         Ended { exit: Some(Exit::Signal(signal)), errors } => Err(with_output(format!("signal {signal} ended it"), &errors)),
-        Ended { exit: None, errors } => Err(with_output(format!("it took longer than {} s and was killed", hook.timeout.unwrap_or(0)), &errors)),
+        Ended { exit: None, errors } => {
+            Err(with_output(format!("it took longer than {} s and was killed", hook.timeout.unwrap_or(0)), &errors))
+        }
     }
 }
 

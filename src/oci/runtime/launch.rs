@@ -78,7 +78,8 @@ fn search(name: &str, path: &str) -> Result<PathBuf> {
             Err(_) => {}
         }
     }
-    let error = Error::new(format!("exec: \"{name}\": executable file not found in $PATH")).hint(format!("PATH in the container is `{path}`"));
+    let error =
+        Error::new(format!("exec: \"{name}\": executable file not found in $PATH")).hint(format!("PATH in the container is `{path}`"));
     Err(if forbidden { refused(name, Errno::EACCES) } else { error })
 }
 

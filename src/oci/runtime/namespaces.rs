@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use super::error::{During as _, Result};
 use super::messages;
 use super::steps::Init;
-use crate::kernel::{netlink, ns, procfs};
+use crate::kernel::{loopback, ns, procfs};
 
 /// A running container that a further process joins.
 pub struct Target {
@@ -62,13 +62,10 @@ pub fn time(init: &mut Init<'_>) -> Result<()> {
     Ok(ns::enter(made.as_fd(), ns::CLONE_NEWTIME)?)
 }
 
-/// The first device of every network namespace.
-const LOOPBACK: u32 = 1;
-
 /// A new network namespace has only a loopback device, and that is down.
-pub fn loopback(init: &mut Init<'_>) -> Result<()> {
+pub fn loopback_up(init: &mut Init<'_>) -> Result<()> {
     if !init.plan.new.contains(CloneFlags::CLONE_NEWNET) {
         return Ok(());
     }
-    Ok(netlink::Socket::route()?.set_up(LOOPBACK, true)?)
+    Ok(loopback::up()?)
 }

@@ -140,6 +140,25 @@ impl Plan {
         })
     }
 
+    /// The plan for a further process in a container that was made by `spec`: nothing is to be made or joined by path.
+    pub fn joining(id: ContainerId, bundle: &Path, spec: Spec) -> Plan {
+        Plan {
+            id,
+            bundle: bundle.to_owned(),
+            rootfs: PathBuf::new(),
+            new: CloneFlags::empty(),
+            join: Vec::new(),
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            bind_devices: !ids::in_first_user_namespace() || !spec.linux.uid_mappings.is_empty(),
+            propagation: None,
+            credentials: None,
+            users: extents(&spec.linux.uid_mappings),
+            groups: extents(&spec.linux.gid_mappings),
+            spec,
+        }
+    }
+
     /// Whether the container has a namespace of that kind which is not the caller's.
     pub fn has(&self, flag: CloneFlags) -> bool {
         self.new.contains(flag) || self.join.iter().any(|join| join.flag == flag)
@@ -213,9 +232,9 @@ fn extents(mappings: &[linux::IdMapping]) -> Vec<Extent> {
 
 fn propagation(spec: &Spec) -> Result<Option<MsFlags>> {
     let Some(name) = spec.linux.rootfs_propagation.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
-    options::propagation(name)
-        .map(Some)
-        .ok_or_else(|| Error::new(format!("`linux.rootfsPropagation`: `{name}` is not one of shared, slave, private, unbindable, or those with `r`")))
+    options::propagation(name).map(Some).ok_or_else(|| {
+        Error::new(format!("`linux.rootfsPropagation`: `{name}` is not one of shared, slave, private, unbindable, or those with `r`"))
+    })
 }
 
 /// The nodes that every container gets (config-linux.md, "Default Devices").

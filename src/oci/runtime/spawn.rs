@@ -13,7 +13,6 @@ use crate::kernel::process::{self, Process};
 use crate::kernel::{ns, program, socket};
 
 /// Where a clone happens.
-#[derive(Default)]
 pub struct Place<'a> {
     /// Namespaces to make.
     pub new: CloneFlags,

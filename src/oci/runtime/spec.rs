@@ -22,6 +22,9 @@ pub use process::Process;
 /// The newest specification that this runtime follows.
 pub const VERSION: &str = "1.2.1";
 
+/// A `config.json` to begin with: `sh` in all namespaces, with few capabilities.
+pub const DEFAULT: &str = include_str!("spec/default.json");
+
 /// A whole `config.json`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_prefix_of_a_good_file_is_answered() {
-        let text = include_str!("spec/default.json");
+        let text = DEFAULT;
         assert!(parse(text.as_bytes()).is_ok());
         for end in 0..text.len() {
             let _ = parse(&text.as_bytes()[..end]);

@@ -21,6 +21,7 @@ use super::messages::ToParent;
 use super::plan::{Credentials, Plan};
 use super::{console, cover, devices, identity, kernel_parameters, launch, mounts, namespaces, rootfs, seccomp};
 use crate::kernel::root::Root;
+use crate::kernel::seccomp::Program;
 use crate::kernel::{socket, xray};
 
 /// A step of the child.
@@ -91,7 +92,7 @@ pub struct Start {
     /// The root is moved, not pivoted: for roots on a ramfs.
     pub no_pivot: bool,
     /// The loaded-once system call filter.
-    pub seccomp: Option<seccomp::Filter>,
+    pub seccomp: Option<Program>,
     /// The child is in another user namespace than its parent.
     pub user_namespace: bool,
     /// A terminal is made and sent to the parent.
@@ -110,7 +111,7 @@ pub const INIT: &[Step] = &[
     step("cgroup-namespace", "see our own cgroup as the top", "cgroup_namespaces(7)", namespaces::cgroup),
     step("time", "set the clocks of the new time namespace", "time_namespaces(7)", namespaces::time),
     step("session", "begin a session of our own", "setsid(2)", launch::session),
-    step("loopback", "bring the loopback device up", "netdevice(7)", namespaces::loopback),
+    step("loopback", "bring the loopback device up", "netdevice(7)", namespaces::loopback_up),
     step("propagation", "cut our mounts off from the machine's", "mount_namespaces(7)", rootfs::propagation),
     step("rootfs", "make the root file system a mount", "open_tree(2)", rootfs::bind),
     step("mounts", "mount proc, dev, sys and what the bundle asks for", "fsmount(2)", mounts::all),
@@ -194,9 +195,15 @@ mod tests {
 
     #[test]
     fn the_order_keeps_what_the_essay_promises() {
-        in_order(INIT, &["parent", "join", "identity", "cgroup-namespace", "propagation", "rootfs", "mounts", "devices", "hooks", "pivot-root"]);
+        in_order(
+            INIT,
+            &["parent", "join", "identity", "cgroup-namespace", "propagation", "rootfs", "mounts", "devices", "hooks", "pivot-root"],
+        );
         in_order(INIT, &["pivot-root", "sysctl", "masked-paths", "readonly-paths", "limits", "bounding", "user", "program", "start"]);
-        in_order(INIT, &["start", "start-hooks", "no-new-privileges", "seccomp-privileged", "capabilities", "seccomp", "descriptors", "exec"]);
+        in_order(
+            INIT,
+            &["start", "start-hooks", "no-new-privileges", "seccomp-privileged", "capabilities", "seccomp", "descriptors", "exec"],
+        );
         in_order(EXEC, &["hide", "join", "identity", "limits", "bounding", "user", "no-new-privileges", "capabilities", "seccomp", "exec"]);
     }
 

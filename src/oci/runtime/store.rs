@@ -187,7 +187,9 @@ impl Entry {
     pub fn load(&self) -> Result<State> {
         let path = self.folder.join("state.json");
         let text = fs::read(&path)
-            .map_err(|error| Error::from(error).hint(format!("its creation was cut short; `bottleship oci delete --force {}` removes it", self.id)))
+            .map_err(|error| {
+                Error::from(error).hint(format!("its creation was cut short; `bottleship oci delete --force {}` removes it", self.id))
+            })
             .during(|| format!("container `{}` is half made", self.id))?;
         serde_json::from_str(&text).map_err(|error| Error::new(format!("{}: {error}", path.display())))
     }
@@ -208,12 +210,35 @@ impl Entry {
         }
     }
 
+    /// Gives the lock back: while a container runs in the foreground, others must be able to kill it.
+    pub fn release(self) -> Unlocked {
+        Unlocked { folder: self.folder, id: self.id }
+    }
+
     /// Forgets the container.
     ///
     /// # Errors
     /// The folder cannot be removed.
     pub fn remove(self) -> Result<()> {
         Ok(fs::remove_dir_all(&self.folder)?)
+    }
+}
+
+/// A container's folder that we do not hold the lock of.
+#[derive(Debug)]
+pub struct Unlocked {
+    folder: PathBuf,
+    id: ContainerId,
+}
+
+impl Unlocked {
+    /// Takes the lock again.
+    ///
+    /// # Errors
+    /// Somebody has deleted the container meanwhile.
+    pub fn lock_again(self) -> Result<Entry> {
+        let lock = fs::lock(&self.folder)?;
+        Ok(Entry { folder: self.folder, id: self.id, _lock: lock })
     }
 }
 

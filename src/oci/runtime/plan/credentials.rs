@@ -75,7 +75,8 @@ impl Credentials {
     /// # Errors
     /// An unknown name, named.
     pub fn new(process: &Process, prefix: &str) -> Result<Credentials> {
-        let text = |text: &String| CString::new(text.as_str()).map_err(|_| Error::new(format!("{prefix}args: NUL in `{}`", text.escape_debug())));
+        let text =
+            |text: &String| CString::new(text.as_str()).map_err(|_| Error::new(format!("{prefix}args: NUL in `{}`", text.escape_debug())));
         let variable = |name: &str| process.env.iter().rev().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
         Ok(Credentials {
             arguments: process.args.iter().map(text).collect::<Result<_>>()?,

@@ -117,10 +117,7 @@ fn capability_names(process: &Process, prefix: &str) -> Judged {
     for (set, names) in sets {
         for (index, name) in names.iter().enumerate() {
             if caps::Set::named(name).is_none() {
-                return complain(
-                    format!("{prefix}capabilities.{set}[{index}]"),
-                    format!("`{name}` is no capability, see capabilities(7)"),
-                );
+                return complain(format!("{prefix}capabilities.{set}[{index}]"), format!("`{name}` is no capability, see capabilities(7)"));
             }
         }
     }

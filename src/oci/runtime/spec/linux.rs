@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::kernel::cgroup::Resources;
+use crate::kernel::seccomp::Profile;
 
 /// `linux`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Linux {
     /// `shared`, `slave`, `private`, `unbindable`, with `r` in front for the whole tree.
     pub rootfs_propagation: Option<String>,
     /// System call filter.
-    pub seccomp: Option<Value>,
+    pub seccomp: Option<Profile>,
     /// Kernel parameters of the container's namespaces.
     pub sysctl: BTreeMap<String, String>,
     /// Paths that nobody in the container can read.

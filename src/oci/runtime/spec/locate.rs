@@ -121,7 +121,8 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "{\n  \"process\": {\n    \"args\": [\"sh\", 5],\n    \"user\": {\"uid\": \"root\"}\n  },\n  \"mounts\": [{}, {\"type\": 3}]\n}";
+    const TEXT: &str =
+        "{\n  \"process\": {\n    \"args\": [\"sh\", 5],\n    \"user\": {\"uid\": \"root\"}\n  },\n  \"mounts\": [{}, {\"type\": 3}]\n}";
 
     #[test]
     fn both_directions() {
