@@ -93,6 +93,12 @@ pub fn lock(folder: &Path) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Gives a lock back, whoever else holds a copy of the descriptor.
+pub fn unlock(lock: &OwnedFd) {
+    // Only a descriptor that is none fails.
+    let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
+}
+
 /// Removes a folder of ours with all in it; links are not followed.
 ///
 /// # Errors

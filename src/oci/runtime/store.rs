@@ -85,8 +85,14 @@ impl Status {
 pub struct Entry {
     folder: PathBuf,
     id: ContainerId,
-    /// Closing it gives the lock back.
-    _lock: OwnedFd,
+    lock: OwnedFd,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Said, not left to close(2): a container that waits for `start` has a copy of the descriptor, and the lock with it.
+        fs::unlock(&self.lock);
+    }
 }
 
 impl Store {
@@ -108,7 +114,7 @@ impl Store {
             _ => error.into(),
         })?;
         let lock = fs::lock(&folder)?;
-        Ok(Entry { folder, id: id.clone(), _lock: lock })
+        Ok(Entry { folder, id: id.clone(), lock })
     }
 
     /// Opens and locks the folder of `id`.
@@ -126,7 +132,7 @@ impl Store {
         if !folder.is_dir() {
             return Err(Error::new(format!("container `{id}` does not exist")));
         }
-        Ok(Entry { folder, id: id.clone(), _lock: lock })
+        Ok(Entry { folder, id: id.clone(), lock })
     }
 
     /// The names of all containers.
@@ -212,7 +218,7 @@ impl Entry {
 
     /// Gives the lock back: while a container runs in the foreground, others must be able to kill it.
     pub fn release(self) -> Unlocked {
-        Unlocked { folder: self.folder, id: self.id }
+        Unlocked { folder: self.folder.clone(), id: self.id.clone() }
     }
 
     /// Forgets the container.
@@ -238,7 +244,7 @@ impl Unlocked {
     /// Somebody has deleted the container meanwhile.
     pub fn lock_again(self) -> Result<Entry> {
         let lock = fs::lock(&self.folder)?;
-        Ok(Entry { folder: self.folder, id: self.id, _lock: lock })
+        Ok(Entry { folder: self.folder, id: self.id, lock })
     }
 }
 
