@@ -73,9 +73,7 @@ pub fn ps(context: &Context) -> Result<ExitCode> {
 pub fn events(context: &Context) -> Result<ExitCode> {
     let (entry, state) = lifecycle::open(context)?;
     let cgroup = state.cgroup().ok_or_else(|| Error::new(format!("container `{}` is not running", state.id)))?;
-    let stats = || -> Result<Value> {
-        Ok(json!({"type": "stats", "id": state.id, "data": cgroup.stats()?}))
-    };
+    let stats = || -> Result<Value> { Ok(json!({"type": "stats", "id": state.id, "data": cgroup.stats()?})) };
     if context.arguments.has("stats") {
         println!("{}", stats()?);
         return Ok(ExitCode::SUCCESS);
