@@ -42,7 +42,7 @@ impl Host {
         let (Some(control), Some(reason)) = (descriptors.next(), descriptors.next()) else { return Err(self.gone()) };
         // The pipe closes with a successful execve; otherwise the errno is in it.
         if let Some(reason) = poll::read_some(reason.as_fd()).map_err(Error::at(format!("start a program on `{}`", self.name)))? {
-            let errno = std::str::from_utf8(&reason).ok().and_then(|text| text.parse().ok()).unwrap_or(nix::libc::EIO);
+            let errno = std::str::from_utf8(&reason).ok().and_then(|text| text.parse().ok()).unwrap_or(nix::errno::Errno::EIO as i32);
             return Err(self.not_executed(run, errno));
         }
         let mut running = Running { pid, tty: None, stdin: None, stdout: None, stderr: None, control, host: self.name.clone() };

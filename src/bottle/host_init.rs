@@ -24,16 +24,13 @@ struct Child {
     control: OwnedFd,
 }
 
-/// The life of the PID 1 of host `name`. Gives the exit code.
-pub fn main(name: &str) -> i32 {
+/// The life of the PID 1 of host `name`.
+///
+/// # Errors
+/// The host could not be made, or the bottle is gone.
+pub fn main(name: &str) -> Result<(), Error> {
     reaper::set_name("host-init");
-    match serve(name) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("host-init: {error}");
-            1
-        }
-    }
+    serve(name)
 }
 
 fn variable(name: &str) -> String {

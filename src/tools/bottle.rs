@@ -41,7 +41,13 @@ fn host_init_command() -> Command {
 }
 
 fn host_init(arguments: &ArgMatches) -> ExitCode {
-    ExitCode::from(bottle::host_init::main(name_of(arguments)) as u8)
+    match bottle::host_init::main(name_of(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("host-init: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn ls_command() -> Command {
