@@ -34,6 +34,14 @@ pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
     for (step, why) in unit.steps.iter().flat_map(|step| weak_hints(step).into_iter().map(move |why| (step, why))) {
         add(&format!("step {}", step.id), why, "three levels, each one plainer than the one before");
     }
+    let is_row = |row: &str| {
+        row.strip_prefix(['C', 'X'])
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|number| number.len() == 3 && number.parse::<u32>().is_ok())
+    };
+    for row in unit.teaches.iter().filter(|row| !is_row(row)) {
+        add("teaches", format!("`{row}` is no row of the concept list"), "write C-001 or X-001");
+    }
     let ids: Vec<&str> = course.units().iter().map(|entry| entry.example.id.as_str()).collect();
     for need in unit.needs.iter().filter(|need| !ids.contains(&need.as_str())) {
         let hint = nearest(need, ids.iter().copied())

@@ -164,6 +164,7 @@ impl Session {
         event.data = json!({ "status": status });
         self.place.bottle.emit(&event)?;
         self.look_at_invariants(seq)?;
+        self.predictions()?;
         self.step_done_by_typing()?;
         self.effect()
     }

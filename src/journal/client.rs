@@ -24,11 +24,6 @@ impl Client {
         socket::connect(path).map(|socket| Client { socket })
     }
 
-    /// Uses a connected socket.
-    pub fn over(socket: OwnedFd) -> Self {
-        Client { socket }
-    }
-
     /// Records an event and returns its number.
     ///
     /// # Errors

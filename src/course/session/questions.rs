@@ -67,13 +67,10 @@ impl Session {
         self.score(question)
     }
 
-    /// The predictions of the step that can be scored now.
-    ///
-    /// # Errors
-    /// The world cannot be asked.
-    pub fn predictions(&mut self) -> Result<Vec<AnswerView>, Error> {
+    /// Scores the predictions of the step once its commands were typed; the step then shows how they came out.
+    pub(super) fn predictions(&mut self) -> Result<(), Error> {
         if !self.commands_typed() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let open: Vec<Question> = self
             .current()
@@ -82,7 +79,7 @@ impl Session {
             .filter_map(|block| if let Block::Predict(question) = block { Some(question.clone()) } else { None })
             .filter(|question| self.given(&question.id).is_some_and(|given| given.right.is_none()))
             .collect();
-        open.iter().map(|question| self.score(question)).collect()
+        open.iter().try_for_each(|question| self.score(question).map(drop))
     }
 
     fn commands_typed(&self) -> bool {
