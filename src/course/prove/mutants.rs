@@ -192,11 +192,11 @@ fn unwanted(fact: &Fact) -> Option<(&'static str, Map<String, Value>)> {
     }
 }
 
-/// A text that a simple pattern fits: what is left of it without anchors and escapes, or its plain beginning.
+/// A text that a simple pattern fits: its plain beginning, or what is left of it without anchors and escapes.
 fn sample(pattern: &Pattern) -> Option<String> {
     let text = pattern.text().trim_start_matches('^').trim_end_matches('$').replace('\\', "");
     let beginning = text.split(['(', '[', '|', '*', '+', '?', '.', '{']).next().unwrap_or_default().to_owned();
-    [text, beginning].into_iter().find(|text| pattern.fits(text))
+    [beginning, text].into_iter().find(|text| pattern.fits(text))
 }
 
 /// The telling fields of a document: JSON pointer and name. Lists of things are gone into; a list of plain values is one field, and so is each list itself.
