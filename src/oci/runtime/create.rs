@@ -217,7 +217,7 @@ impl Making<'_> {
     /// Ends what was begun. The first error is the one to tell; what cannot be taken back is added to it.
     fn take_back(&mut self, mut error: Error) -> Error {
         if let Some(process) = self.process.take() {
-            let _ = process::signal(process.fd.as_fd(), nix::libc::SIGKILL);
+            let _ = process::signal(process.fd.as_fd(), nix::sys::signal::Signal::SIGKILL as i32);
             let _ = process::wait(process.fd.as_fd());
         }
         if let Some(cgroup) = self.cgroup.take() {

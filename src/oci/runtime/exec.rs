@@ -112,7 +112,7 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
     match joined {
         Ok(console) => Ok(Joined { process, console, affinity }),
         Err(error) => {
-            let _ = process::signal(process.fd.as_fd(), nix::libc::SIGKILL);
+            let _ = process::signal(process.fd.as_fd(), nix::sys::signal::Signal::SIGKILL as i32);
             let _ = process::wait(process.fd.as_fd());
             Err(error)
         }
