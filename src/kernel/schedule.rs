@@ -138,10 +138,11 @@ pub fn set_memory_policy(mode: u32, nodes: &[usize]) -> Result<()> {
         let word = mask.get_mut(node / 64).ok_or_else(|| Error::new("set_mempolicy", node, Errno::EINVAL))?;
         *word |= 1 << (node % 64);
     }
-    let bits = if nodes.is_empty() { 0 } else { mask.len() * 64 };
+    // Without nodes there must be no mask either. With one, the kernel counts one bit less than it is told.
+    let (mask, bits) = if nodes.is_empty() { (std::ptr::null(), 0) } else { (mask.as_ptr(), mask.len() * 64 + 1) };
     xray::call("set_mempolicy", &"", format_args!("mode {mode:#x} nodes {nodes:?}"), || {
         // SAFETY: the mask is as long as said; the kernel only reads it.
-        Errno::result(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask.as_ptr(), bits + usize::from(bits > 0)) }).map(drop)
+        Errno::result(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) }).map(drop)
     })
 }
 

@@ -55,6 +55,8 @@ pub struct Created {
     pub console: Option<OwnedFd>,
     /// Its hooks.
     pub hooks: spec::Hooks,
+    /// What did not stop it and should be told.
+    pub warnings: Vec<Error>,
 }
 
 /// Creates a container. What fails is taken back: no process, no cgroup, no folder stays.
@@ -78,6 +80,13 @@ pub fn create(request: &Request<'_>) -> Result<Created> {
         ..Start::default()
     };
     making.make(request, &config, start).map_err(|error| making.take_back(error))
+}
+
+/// config.md: capabilities that cannot be granted are warned of, as engines expect it.
+fn warnings(plan: &Plan) -> Vec<Error> {
+    let unknown = plan.spec.process.as_ref().map(spec::unknown_capabilities).unwrap_or_default();
+    let told = || Error::new(spec::ignoring(&unknown));
+    (!unknown.is_empty()).then(told).into_iter().collect()
 }
 
 fn plan(request: &Request<'_>) -> Result<(Vec<u8>, Plan)> {
@@ -139,7 +148,7 @@ impl Making<'_> {
             fs::put(file, pid.to_string().as_bytes(), 0o644).during(|| "write the pid file")?;
         }
         let (Some(entry), Some(process)) = (self.entry.take(), self.process.take()) else { return Err(Error::new("no process")) };
-        Ok(Created { entry, state, process, console, hooks: plan.spec.hooks.clone() })
+        Ok(Created { entry, state, process, console, hooks: plan.spec.hooks.clone(), warnings: warnings(plan) })
     }
 
     fn place(&self) -> Place<'_> {

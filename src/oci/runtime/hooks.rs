@@ -12,14 +12,23 @@ use crate::kernel::process::Exit;
 /// # Errors
 /// The first that cannot be run, exits with another code than 0, or takes too long.
 pub fn run_all(station: &str, hooks: &[Hook], state: &str) -> Result<()> {
+    let own: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    run_with(station, hooks, state, &own)
+}
+
+/// The same for hooks that run inside the container, whose environment is that of its program.
+///
+/// # Errors
+/// As [`run_all`].
+pub fn run_with(station: &str, hooks: &[Hook], state: &str, environment: &[String]) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run(hook, state).during(|| format!("{station} hook #{index} `{}`", hook.path))?;
+        run(hook, state, environment).during(|| format!("{station} hook #{index} `{}`", hook.path))?;
     }
     Ok(())
 }
 
-fn run(hook: &Hook, state: &str) -> Result<()> {
-    let environment = hook.env.iter().filter_map(|entry| entry.split_once('='));
+fn run(hook: &Hook, state: &str, inherited: &[String]) -> Result<()> {
+    let environment = hook.env.as_deref().unwrap_or(inherited).iter().filter_map(|entry| entry.split_once('='));
     let timeout = hook.timeout.map(Duration::from_secs);
     let ended = command::run(hook.path.as_ref(), &hook.args, environment, state.as_bytes(), timeout)?;
     match ended {

@@ -37,7 +37,9 @@ pub fn start_hooks(init: &mut Init<'_>) -> Result<()> {
     if init.start.seccomp_is_watched() {
         return Ok(());
     }
-    hooks::run_all("startContainer", &init.plan.spec.hooks.start_container, &init.start.state)
+    let environment = init.credentials.environment.iter().map(|entry| entry.to_string_lossy().into_owned());
+    let environment: Vec<String> = environment.collect();
+    hooks::run_with("startContainer", &init.plan.spec.hooks.start_container, &init.start.state, &environment)
 }
 
 /// Goes to the working directory as the user who will work there. The path is resolved without magic links, and the result must lie below

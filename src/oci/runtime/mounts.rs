@@ -82,7 +82,7 @@ fn target(root: &Root, destination: &Path, fstype: &str) -> Result<OwnedFd> {
     match root.plain_directory(destination) {
         Err(error) if error.errno == Errno::ENOENT => Ok(root.create_dirs(destination, 0o755)?),
         Err(error) if matches!(error.errno, Errno::ELOOP | Errno::ENOTDIR) => Err(Error::from(error)
-            .during(format!("{fstype} must be mounted on an ordinary directory"))
+            .during(format!("{fstype} must be mounted on ordinary directory"))
             .hint("the image has a symbolic link there, which would lead the runtime astray")),
         other => Ok(other?),
     }

@@ -27,13 +27,14 @@ pub fn propagation(init: &mut Init<'_>) -> Result<()> {
 /// Clones the root file system's tree and mounts the clone on top of itself: pivot_root(2) wants a mount point whose parent is private.
 pub fn bind(init: &mut Init<'_>) -> Result<()> {
     let rootfs = &init.plan.rootfs;
+    if init.plan.has(CloneFlags::CLONE_NEWNS) && init.plan.propagation.is_some_and(|wish| wish.contains(MsFlags::MS_SHARED)) {
+        // pivot_root(2) refuses a shared parent, and a shared one would carry our root out to the machine. Before the clone is mounted on
+        // it: afterwards the path means the clone.
+        private_parent(rootfs)?;
+    }
     let tree = mount::clone_tree(rootfs, true)?;
     let below = Root::open(rootfs)?;
     mount::attach(tree.as_fd(), below.as_fd(), rootfs)?;
-    if init.plan.has(CloneFlags::CLONE_NEWNS) && init.plan.propagation.is_some_and(|wish| wish.contains(MsFlags::MS_SHARED)) {
-        // Only a shared mount would carry the mounts below out to the machine; the root's parent is the mount that counts.
-        private_parent(rootfs)?;
-    }
     let root = Root::from_fd(tree, rootfs);
     if !init.credentials.cwd.as_os_str().is_empty() {
         // A working directory that the image lacks is made, as everybody expects of `WORKDIR`; a read-only image says so later.
@@ -57,6 +58,10 @@ fn private_parent(path: &Path) -> Result<()> {
 pub fn pivot(init: &mut Init<'_>) -> Result<()> {
     let root = init.root()?;
     program::enter_directory(root.as_fd(), root.path())?;
+    if init.plan.has(CloneFlags::CLONE_NEWNS) {
+        // pivot_root(2) stacks the old root on the new one, and refuses to do so on a shared mount. The wish comes true afterwards.
+        mount::propagation(Path::new("."), MsFlags::MS_PRIVATE)?;
+    }
     if !init.plan.has(CloneFlags::CLONE_NEWNS) {
         mount::change_root_here()?;
     } else if init.start.no_pivot {

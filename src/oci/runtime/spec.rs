@@ -15,7 +15,7 @@ pub mod linux;
 mod locate;
 pub mod process;
 
-pub use check::check;
+pub use check::{check, ignoring, unknown_capabilities};
 pub use linux::Linux;
 pub use process::Process;
 
@@ -104,8 +104,8 @@ pub struct Hook {
     pub path: String,
     /// argv, with argv[0].
     pub args: Vec<String>,
-    /// `KEY=value`.
-    pub env: Vec<String>,
+    /// `KEY=value`. Without the key a hook has the environment of who runs it.
+    pub env: Option<Vec<String>>,
     /// Seconds.
     pub timeout: Option<u64>,
 }

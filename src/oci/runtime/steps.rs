@@ -144,6 +144,7 @@ pub const INIT: &[Step] = &[
 /// A further process in a running container.
 pub const EXEC: &[Step] = &[
     step("hide", "hide from those inside while we join", "prctl(2)", identity::hide),
+    step("parent", "wait until the parent has put us into the container's cgroup", "cgroups(7)", namespaces::wait_for_parent),
     step("join", "enter the container's namespaces", "setns(2)", namespaces::join_target),
     step("identity", "become root of the container's user namespace", "user_namespaces(7)", identity::become_root),
     step("session", "begin a session of our own", "setsid(2)", launch::session),

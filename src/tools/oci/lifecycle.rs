@@ -59,6 +59,7 @@ pub fn preserve(context: &Context) -> Result<u32> {
 /// `create`: the terminal, if one is wanted, goes to the console socket.
 pub fn create(context: &Context) -> Result<ExitCode> {
     let created = runtime::create(&request(context, true)?)?;
+    created.warnings.iter().for_each(|warning| super::log::Log::default().warn(warning));
     if let Some(console) = &created.console {
         terminal::send(context, console).map_err(|error| abandon(error, &created))?;
     }
@@ -86,6 +87,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         process::block_signals()?;
     }
     let created = runtime::create(&request(context, false)?)?;
+    created.warnings.iter().for_each(|warning| super::log::Log::default().warn(warning));
     let poststart = runtime::run_hooks("poststart", &created.hooks.poststart, &created.state.document("running").to_string());
     if let Err(error) = poststart {
         super::log::Log::default().warn(&error);

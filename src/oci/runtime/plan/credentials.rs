@@ -81,7 +81,7 @@ impl Credentials {
         Ok(Credentials {
             arguments: process.args.iter().map(text).collect::<Result<_>>()?,
             program: process.args.first().cloned().unwrap_or_default(),
-            environment: process.env.iter().map(text).collect::<Result<_>>()?,
+            environment: last_of_each(&process.env).map(text).collect::<Result<_>>()?,
             path: variable("PATH").map(str::to_owned),
             knows_home: variable("HOME").is_some_and(|home| !home.is_empty()),
             cwd: PathBuf::from(&process.cwd),
@@ -100,6 +100,12 @@ impl Credentials {
             console_size: process.console_size.map(|size| (size.width, size.height)),
         })
     }
+}
+
+/// Of variables that are given twice the last counts (`exec --env`); programs would take the first that they find.
+fn last_of_each(env: &[String]) -> impl Iterator<Item = &String> {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    env.iter().enumerate().filter(move |(at, entry)| !env[at + 1..].iter().any(|later| name(later) == name(entry))).map(|(_, entry)| entry)
 }
 
 /// The sets as numbers. What is permitted is cut to the bounding set, what is effective to the permitted one: execve(2) would do it anyway,

@@ -102,26 +102,40 @@ pub fn process(process: &Process, prefix: &str) -> Judged {
     if process.selinux_label.as_deref().is_some_and(|label| !label.is_empty()) {
         return complain(format!("{prefix}selinuxLabel"), "SELinux labels are not supported by this runtime");
     }
-    capability_names(process, prefix)
+    capabilities(process, prefix)
 }
 
-fn capability_names(process: &Process, prefix: &str) -> Judged {
+/// Names that no kernel of ours knows are no error: config.md wants a warning and the container without them.
+pub fn unknown_capabilities(process: &Process) -> Vec<&str> {
+    let Some(sets) = &process.capabilities else { return Vec::new() };
+    let all = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
+    let mut unknown: Vec<&str> = all.into_iter().flatten().map(String::as_str).filter(|name| caps::Set::named(name).is_none()).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
+}
+
+/// The warning that an error would hide.
+fn also_unknown(process: &Process) -> String {
+    let unknown = unknown_capabilities(process);
+    if unknown.is_empty() { String::new() } else { format!("; {}", ignoring(&unknown)) }
+}
+
+/// The field's words, which engines know.
+pub fn ignoring(unknown: &[&str]) -> String {
+    format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" "))
+}
+
+/// capset(2) refuses to make a capability inheritable that is not in the bounding set; said here, before anything was made.
+fn capabilities(process: &Process, prefix: &str) -> Judged {
     let Some(sets) = &process.capabilities else { return Ok(()) };
-    let sets = [
-        ("bounding", &sets.bounding),
-        ("effective", &sets.effective),
-        ("inheritable", &sets.inheritable),
-        ("permitted", &sets.permitted),
-        ("ambient", &sets.ambient),
-    ];
-    for (set, names) in sets {
-        for (index, name) in names.iter().enumerate() {
-            if caps::Set::named(name).is_none() {
-                return complain(format!("{prefix}capabilities.{set}[{index}]"), format!("`{name}` is no capability, see capabilities(7)"));
-            }
-        }
+    match sets.inheritable.iter().find(|name| !sets.bounding.contains(name)) {
+        Some(name) => complain(
+            format!("{prefix}capabilities.inheritable"),
+            format!("`{name}` is not in the bounding set: capset(2) answers EPERM (Operation not permitted){}", also_unknown(process)),
+        ),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn one_mount(mount: &Mount, key: &str) -> Judged {
