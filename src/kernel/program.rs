@@ -15,8 +15,6 @@ use super::error::{Errno, Error, Result};
 use super::root::from_rustix;
 use super::{mount, xray};
 
-/// `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
-const OVERLAY: i64 = 0x794c_7630;
 
 /// execve(2). Returns only to report an error.
 ///
@@ -75,11 +73,11 @@ pub fn is_open(number: i32) -> bool {
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
 }
 
-/// Whether this process already runs from a [`sealed`] executable.
+/// Whether this process already runs from a [`sealed`] executable, or from another mount that is read-only: a bottle brings this program in
+/// by such a mount, and what a container opens through `/proc/PID/exe` is the file on that mount.
 pub fn runs_sealed() -> bool {
     let Ok(exe) = rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else { return false };
-    let overlay = rustix::fs::fstatfs(&exe).is_ok_and(|stat| stat.f_type == OVERLAY);
-    overlay && rustix::fs::fstatvfs(&exe).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    rustix::fs::fstatvfs(&exe).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Our executable, opened through a read-only overlay of its directory that is attached nowhere. Costs about 0.1 ms; copying the file into
