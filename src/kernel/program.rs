@@ -15,7 +15,6 @@ use super::error::{Errno, Error, Result};
 use super::root::from_rustix;
 use super::{mount, xray};
 
-
 /// execve(2). Returns only to report an error.
 ///
 /// # Errors
