@@ -178,19 +178,6 @@ impl Bottle {
         self.hosts.iter()
     }
 
-    /// Starts one more host on the switch.
-    ///
-    /// # Errors
-    /// The name is taken or malformed, or the bottle has no room for it.
-    pub fn add_host(&mut self, name: &str) -> Result<&Host, Error> {
-        let gone = || Error::Gone { name: self.name.clone() };
-        let lifeline = self.lifeline.as_ref().ok_or_else(gone)?;
-        protocol::send(lifeline.as_fd(), &ToKeeper::AddHost(name.to_owned()), &[]).map_err(|_| gone())?;
-        let overview = answer(lifeline, &self.name)?;
-        self.take(&overview);
-        self.host(name)
-    }
-
     /// Hands an event to the recorder; returns the sequence number it got.
     ///
     /// # Errors

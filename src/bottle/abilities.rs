@@ -22,11 +22,6 @@ impl Abilities {
         self.known.insert(name.to_owned(), Some(reason.into()));
     }
 
-    /// Whether `name` is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.reason(name).is_none()
-    }
-
     /// Those of `needs` that are not there, each with the reason.
     pub fn missing(&self, needs: &[String]) -> Vec<(String, String)> {
         needs.iter().filter_map(|need| Some((need.clone(), self.reason(need)?))).collect()

@@ -317,13 +317,6 @@ fn give(dir: &Path, owner: (u32, u32)) -> kernel::Result<()> {
     Ok(())
 }
 
-/// The path that a bottle's cgroup directory was marked with.
-pub fn owner(dir: &Path) -> Option<PathBuf> {
-    let mut buffer = [0; 4096];
-    let length = rustix::fs::getxattr(dir, OWNER, &mut buffer).ok()?;
-    Some(PathBuf::from(String::from_utf8_lossy(&buffer[..length]).into_owned()))
-}
-
 /// The processes in a cgroup and all below it.
 pub fn processes(dir: &Path) -> Vec<i32> {
     let mut found: Vec<i32> =

@@ -83,45 +83,6 @@ impl Host {
         }
     }
 
-    /// Reads a file on the host, as its root.
-    ///
-    /// # Errors
-    /// The file is not there or not readable, or the host is gone.
-    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let descriptor = self.descriptor(&ToHost::Read { path: path.to_owned() })?;
-        let mut content = Vec::new();
-        let read = std::io::Read::read_to_end(&mut std::fs::File::from(descriptor), &mut content);
-        read.map_err(|error| crate::kernel::Error::from_io("read", path, &error))
-            .map_err(Error::at(format!("read `{path}` on `{}`", self.name)))?;
-        Ok(content)
-    }
-
-    /// Connects to a TCP port that a program on the host listens on.
-    ///
-    /// # Errors
-    /// Nobody listens there, or the host is gone.
-    pub fn connect(&self, port: u16) -> Result<std::net::TcpStream, Error> {
-        Ok(self.descriptor(&ToHost::Connect { port })?.into())
-    }
-
-    /// The TCP ports that programs on the host listen on, beyond its own loopback.
-    ///
-    /// # Errors
-    /// The host is gone.
-    pub fn listening(&self) -> Result<Vec<u16>, Error> {
-        match self.ask(&ToHost::Listening, None)? {
-            (FromHost::Value(ports), _) => Ok(serde_json::from_value(ports).unwrap_or_default()),
-            (other, _) => Err(self.refused(other)),
-        }
-    }
-
-    fn descriptor(&self, request: &ToHost) -> Result<OwnedFd, Error> {
-        match self.ask(request, None)? {
-            (FromHost::Value(_), descriptors) => descriptors.into_iter().next().ok_or_else(|| self.gone()),
-            (other, _) => Err(self.refused(other)),
-        }
-    }
-
     fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
         let connection = socket::connect(&self.socket).map_err(|_| self.gone())?;
         let descriptors: Vec<_> = descriptor.iter().map(|fd| fd.as_fd()).collect();

@@ -78,11 +78,6 @@ impl Set {
         Set(self.0 & other.0)
     }
 
-    /// Whether all of `other` is in this set.
-    pub fn has(self, other: Set) -> bool {
-        self.0 & other.0 == other.0
-    }
-
     /// The names in the set, as the field writes them: `CAP_KILL`.
     pub fn names(self) -> Vec<String> {
         NAMES.iter().enumerate().filter(|(number, _)| self.0 & 1 << number != 0).map(|(_, name)| format!("CAP_{name}")).collect()
@@ -94,24 +89,8 @@ pub fn known() -> Vec<String> {
     Set(u64::MAX).names()
 }
 
+#[cfg(test)]
 const SYS_ADMIN: Set = Set(1 << 21);
-const SYS_RESOURCE: Set = Set(1 << 24);
-const MKNOD: Set = Set(1 << 27);
-
-/// CAP_SYS_ADMIN, needed to load a seccomp filter without `no_new_privs`.
-pub fn sys_admin() -> Set {
-    SYS_ADMIN
-}
-
-/// CAP_SYS_RESOURCE, needed to make oneself a less likely victim of the OOM killer or to raise a hard limit.
-pub fn sys_resource() -> Set {
-    SYS_RESOURCE
-}
-
-/// CAP_MKNOD, good for device nodes only in the first user namespace.
-pub fn mknod() -> Set {
-    MKNOD
-}
 
 /// Header of capget(2) and capset(2).
 #[repr(C)]

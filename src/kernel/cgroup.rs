@@ -35,12 +35,13 @@ use rustix::fs::{Mode, OFlags};
 
 pub use error::{Error, Result};
 pub use events::OomWatch;
-pub use knobs::{KNOBS, Knob};
 pub use layout::{Hierarchy, Layout, Version};
-pub use resources::{
-    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Priority, Rdma, Resources, ThrottleDevice, WeightDevice,
-};
-pub use v2::{shares_of_weight, weight_of_shares};
+pub use resources::{DeviceRule, Resources};
+#[cfg(test)]
+pub use resources::Memory;
+#[cfg(test)]
+pub use v2::shares_of_weight;
+pub use v2::weight_of_shares;
 
 use super::error::Errno;
 use super::root::from_rustix;
@@ -114,6 +115,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// There is no such process.
+    #[cfg(test)]
     pub fn of(layout: &Layout, pid: i32) -> Result<Cgroup> {
         let text = fs::read(&PathBuf::from(format!("/proc/{pid}/cgroup")))?;
         let trees = layout.hierarchies.iter().filter_map(|hierarchy| Some(tree(hierarchy, hierarchy.directory_in(&text)?))).collect();
@@ -176,14 +178,6 @@ impl Cgroup {
     /// ESRCH for a process that is gone, EBUSY on v2 when the cgroup hands controllers to children, ENOSPC on v1 for an empty cpuset.
     pub fn add(&self, pid: i32) -> Result<()> {
         self.add_where(pid, |_| true)
-    }
-
-    /// As [`Cgroup::add`], in the v1 hierarchies only: for a child that was cloned into the v2 one.
-    ///
-    /// # Errors
-    /// As [`Cgroup::add`].
-    pub fn add_v1(&self, pid: i32) -> Result<()> {
-        self.add_where(pid, |version| version == Version::V1)
     }
 
     fn add_where(&self, pid: i32, wanted: impl Fn(Version) -> bool) -> Result<()> {
@@ -264,32 +258,6 @@ impl Cgroup {
             _ => Err(tree.why_no_file(&write.controller, path)),
         }
     }
-
-    /// Hands the cgroup to a user: they may make children, move their processes about below it, and (v1) set nothing of the cgroup itself.
-    ///
-    /// # Errors
-    /// Those of chown(2).
-    pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
-        for tree in &self.trees {
-            // The list of the kernel's own advice, `/sys/kernel/cgroup/delegate`, for v2; the two task files for v1.
-            let names: &[&str] = match tree.version {
-                Version::V1 => &["", "cgroup.procs", "tasks"],
-                Version::V2 => &["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "memory.oom.group", "memory.reclaim"],
-            };
-            for name in names.iter().filter(|name| tree.file(name).exists()) {
-                chown(&tree.file(name), uid, gid)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// v2: hands `controllers` to the children of this cgroup. Nothing to do on v1.
-    ///
-    /// # Errors
-    /// [`Error::InternalProcesses`] when it has processes of its own; [`Error::NoController`] for one that it does not have.
-    pub fn enable(&self, controllers: &[&str]) -> Result<()> {
-        self.unified().map_or(Ok(()), |tree| lifecycle::enable(&tree.directory, controllers))
-    }
 }
 
 impl Tree {
@@ -309,12 +277,6 @@ fn tree(hierarchy: &Hierarchy, directory: PathBuf) -> Tree {
 
 fn no_controller(write: &write::Write) -> Error {
     Error::NoController { controller: write.controller.clone(), file: write.file.clone() }
-}
-
-fn chown(path: &Path, uid: u32, gid: u32) -> Result<()> {
-    let owner = (Some(nix::unistd::Uid::from_raw(uid)), Some(nix::unistd::Gid::from_raw(gid)));
-    let shown = path.display();
-    Ok(xray::call("chown", &shown, format_args!("{shown} {uid}:{gid}"), || nix::unistd::chown(path, owner.0, owner.1))?)
 }
 
 /// Adds the processes of `directory` (and of all below it) to `found`. A directory that vanished meanwhile has none.

@@ -89,7 +89,8 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
 /// There is no such folder.
 pub fn lock(folder: &Path) -> Result<OwnedFd> {
     let file = fs::File::open(folder).map_err(|error| Error::from_io("open", folder.display(), &error))?;
-    file.lock().map_err(|error| Error::from_io("flock", folder.display(), &error))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|errno| Error::new("flock", folder.display(), super::root::from_rustix(errno)))?;
     Ok(file.into())
 }
 
@@ -119,6 +120,7 @@ pub fn remove_file(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// It does not exist.
+#[expect(clippy::disallowed_methods, reason = "a path of our own, given on the command line")]
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(|error| Error::from_io("realpath", path.display(), &error))
 }

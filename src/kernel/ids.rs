@@ -80,6 +80,7 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
 }
 
 /// The id as seen inside of `outside`, by the maps given.
+#[cfg(test)]
 pub fn inside(map: &[Extent], outside: u32) -> Option<u32> {
     map.iter().find(|range| outside.wrapping_sub(range.outside) < range.count).map(|range| range.inside + (outside - range.outside))
 }

@@ -2,14 +2,13 @@
 //!
 //! The new calls are used wherever a path could be swapped under us: a mount made by descriptor lands on the file that was checked.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
-use super::error::{Errno, Error, Result};
+use super::error::{Errno, Result};
 use super::root::from_rustix;
 use super::xray;
 
@@ -145,7 +144,7 @@ pub fn id_map_tree(tree: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>, recursi
 /// Those of mount_setattr(2).
 pub fn set_propagation(tree: BorrowedFd<'_>, flags: MsFlags) -> Result<()> {
     let kind = flags - MsFlags::MS_REC;
-    let attributes = MountAttributes { propagation: kind.bits() as u64, ..Default::default() };
+    let attributes = MountAttributes { propagation: kind.bits(), ..Default::default() };
     setattr(tree, &attributes, flags.contains(MsFlags::MS_REC), format_args!("fd {} {flags:?}", tree.as_raw_fd()))
 }
 
@@ -230,9 +229,4 @@ pub fn detached(fstype: &str, options: &[(&str, &str)], attributes: u32) -> Resu
 pub fn pivot_root_here() -> Result<()> {
     xray::call("pivot_root", &".", format_args!(". ."), || nix::unistd::pivot_root(".", "."))?;
     unmount(Path::new("."), MntFlags::MNT_DETACH)
-}
-
-/// The text as a C string; EINVAL for one with a NUL in it.
-pub fn c_string(text: &str) -> Result<CString> {
-    CString::new(text).map_err(|_| Error::new("read", text.escape_debug(), Errno::EINVAL))
 }

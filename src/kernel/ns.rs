@@ -11,17 +11,6 @@ use super::idmap::Extent;
 use super::root::from_rustix;
 use super::xray;
 
-/// The kinds of namespaces by the names that `/proc/PID/ns` has for them, with their flags.
-pub const KINDS: [(&str, CloneFlags); 7] = [
-    ("user", CloneFlags::CLONE_NEWUSER),
-    ("mnt", CloneFlags::CLONE_NEWNS),
-    ("pid", CloneFlags::CLONE_NEWPID),
-    ("net", CloneFlags::CLONE_NEWNET),
-    ("uts", CloneFlags::CLONE_NEWUTS),
-    ("ipc", CloneFlags::CLONE_NEWIPC),
-    ("cgroup", CloneFlags::CLONE_NEWCGROUP),
-];
-
 /// A new time namespace. The value is the smallest signal bits of clone(2), so it works with unshare(2), setns(2) and clone3(2) only.
 pub const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(libc::CLONE_NEWTIME);
 

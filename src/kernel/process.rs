@@ -220,14 +220,6 @@ pub fn try_wait(process: BorrowedFd<'_>) -> Result<Option<Exit>> {
     }
 }
 
-/// Makes this process the one that gets the orphans among its descendants (PR_SET_CHILD_SUBREAPER).
-///
-/// # Errors
-/// None in practice.
-pub fn reap_orphans() -> Result<()> {
-    xray::call("prctl", &"PR_SET_CHILD_SUBREAPER", format_args!("PR_SET_CHILD_SUBREAPER 1"), || nix::sys::prctl::set_child_subreaper(true))
-}
-
 /// State and start time of a process: the fields 3 and 22 of `/proc/PID/stat`. `None` when it is gone. With the start time a number that was
 /// used again is told from the process that was meant.
 pub fn look(pid: i32) -> Option<(char, u64)> {

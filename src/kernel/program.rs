@@ -50,15 +50,6 @@ pub fn close_from(first: u32) -> Result<()> {
     })
 }
 
-/// Lets a descriptor live on through execve(2).
-///
-/// # Errors
-/// EBADF.
-pub fn keep_open(fd: BorrowedFd<'_>) -> Result<()> {
-    rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())
-        .map_err(|errno| Error::new("fcntl F_SETFD", fd.as_raw_fd(), from_rustix(errno)))
-}
-
 /// Closes our copy of a descriptor before its owner would: for a child that must not hold its parent's end of a socket pair. It ends by
 /// execve(2) or _exit(2), so the owner's own close never comes.
 pub fn close(fd: &OwnedFd) {

@@ -21,7 +21,7 @@ mod syscalls;
 mod table;
 
 use std::fmt;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{FromRawFd as _, OwnedFd};
 
 pub use assemble::Instruction;
 #[cfg(test)]
@@ -93,6 +93,7 @@ impl Program {
     }
 
     /// The instructions, for who wants to look.
+    #[cfg(test)]
     pub fn instructions(&self) -> &[Instruction] {
         &self.instructions
     }

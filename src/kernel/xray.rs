@@ -89,11 +89,6 @@ pub fn enable() -> Result<()> {
     Ok(())
 }
 
-/// Whether records are being kept.
-pub fn enabled() -> bool {
-    !RING.load(Ordering::Relaxed).is_null()
-}
-
 /// Names the step (from 1) of the caller's table that the following calls belong to; 0 ends it.
 pub fn set_step(step: u32) {
     if let Some(ring) = ring() {

@@ -73,8 +73,6 @@ const GLOBAL: &[Flag] = &[
 pub struct Context {
     /// The containers.
     pub store: Store,
-    /// Where they are remembered.
-    pub root: PathBuf,
     /// Flags before the command.
     pub global: Arguments,
     /// Flags and operands after it.
@@ -129,7 +127,7 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
         seal::ensure(given).map_err(failed)?;
     }
     let root = global.value("root").map_or_else(default_root, PathBuf::from);
-    let context = Context { store: Store::new(root.clone()), root, global, arguments };
+    let context = Context { store: Store::new(root), global, arguments };
     let xray = look::XrayFile::open(&context).map_err(failed)?;
     let done = (verb.run)(&context);
     xray.close();

@@ -3,7 +3,9 @@
 //! Course checks ask for `memory.max`; on a v1 machine that is `memory.limit_in_bytes`, where "no limit" is a huge number and not the
 //! word `max`. The table is also what a lesson shows to a learner whose machine differs from the book.
 
-use super::{Cgroup, Error, Result, Version, number, shares_of_weight, weight_of_shares};
+#[cfg(test)]
+use super::shares_of_weight;
+use super::{Cgroup, Error, Result, Version, number, weight_of_shares};
 use crate::kernel::fs;
 
 /// How the content of a v1 file becomes that of the v2 file.
@@ -112,6 +114,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// As [`Cgroup::read_knob`]; EINVAL for a value that the file does not take.
+    #[cfg(test)]
     pub fn write_knob(&self, name: &str, value: &str) -> Result<()> {
         if let Some(tree) = self.trees.iter().find(|tree| tree.version == Version::V2 && tree.file(name).exists()) {
             return Ok(fs::write_once(&tree.file(name), value)?);

@@ -34,11 +34,13 @@ pub struct Hierarchy {
 
 impl Hierarchy {
     /// Whether `controller` is managed here.
+    #[cfg(test)]
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|name| name == controller)
     }
 
     /// The directory of the cgroup that a `/proc/PID/cgroup` puts its process in; `None` when the mount does not show it.
+    #[cfg(test)]
     pub fn directory_in(&self, proc_cgroup: &str) -> Option<PathBuf> {
         let path = own_path(proc_cgroup, self.version, &self.controllers)?;
         Some(self.mount.join(below(&path, &self.root)?))
@@ -88,6 +90,7 @@ impl Layout {
     }
 
     /// The hierarchy that manages `controller`.
+    #[cfg(test)]
     pub fn of(&self, controller: &str) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| hierarchy.has(controller))
     }
@@ -103,6 +106,7 @@ impl Layout {
     }
 
     /// Everything that can be limited, with the version that limits it.
+    #[cfg(test)]
     pub fn controllers(&self) -> impl Iterator<Item = (&str, Version)> {
         self.hierarchies.iter().flat_map(|hierarchy| hierarchy.controllers.iter().map(|name| (name.as_str(), hierarchy.version)))
     }

@@ -117,6 +117,7 @@ pub fn weight_of_shares(shares: u64) -> u64 {
 }
 
 /// The smallest `cpu.shares` that [`weight_of_shares`] turns into `weight`: the way back.
+#[cfg(test)]
 pub fn shares_of_weight(weight: u64) -> u64 {
     let (mut low, mut high) = (2, 262_144);
     while low < high {

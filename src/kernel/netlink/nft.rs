@@ -5,9 +5,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::error::{Errno, Result};
+use super::super::error::Result;
 use super::super::xray;
-use super::{Request, Socket, attributes};
+use super::{Request, Socket};
 
 const SUBSYSTEM: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8;
 const IPV4: u8 = libc::NFPROTO_IPV4 as u8;
@@ -70,31 +70,6 @@ impl Socket {
             self.ask_all(requests).map(drop)
         })
     }
-
-    /// Takes an IPv4 table away with everything in it.
-    ///
-    /// # Errors
-    /// ENOENT when there is none.
-    pub fn delete_table(&mut self, table: &str) -> Result<()> {
-        let kind = SUBSYSTEM | libc::NFT_MSG_DELTABLE as u16;
-        let request = Request::new(kind, libc::NLM_F_ACK, &part(IPV4, 0)).text(attr::TABLE_NAME, table);
-        xray::call("nft delete", &table, format_args!("table ip {table}"), || self.ask_all(batch(vec![request])).map(drop))
-    }
-
-    /// The names of all IPv4 tables.
-    ///
-    /// # Errors
-    /// EOPNOTSUPP or EINVAL on a kernel without nftables.
-    pub fn tables(&mut self) -> Result<Vec<String>> {
-        let request = Request::new(SUBSYSTEM | libc::NFT_MSG_GETTABLE as u16, libc::NLM_F_DUMP, &part(IPV4, 0));
-        let answers = xray::call("nft list", &"tables", format_args!("tables ip"), || self.ask(request))?;
-        let name = |body: &[u8]| {
-            let attributes = attributes(body.get(4..)?);
-            let (_, value) = attributes.iter().find(|(kind, _)| *kind == attr::TABLE_NAME)?;
-            Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned())
-        };
-        Ok(answers.iter().filter_map(|(_, body)| name(body)).collect())
-    }
 }
 
 fn new_table(table: &str) -> Request {
@@ -154,10 +129,4 @@ fn compare(list: Request, operator: u32, value: &[u8]) -> Request {
 
 fn expression(list: Request, name: &str, fill: impl FnOnce(Request) -> Request) -> Request {
     list.nested(attr::LIST_ELEM, |element| element.text(attr::EXPR_NAME, name).nested(attr::EXPR_DATA, fill))
-}
-
-/// Whether the kernel has nftables at all.
-pub fn supported() -> bool {
-    let listed = Socket::netfilter().and_then(|mut socket| socket.tables());
-    !matches!(listed, Err(error) if error.errno != Errno::EPERM)
 }

@@ -64,15 +64,6 @@ impl Socket {
         self.done("link add", name, format_args!("{name} type veth peer {peer}"), request)
     }
 
-    /// Takes a link away; with a veth its other end goes too.
-    ///
-    /// # Errors
-    /// ENODEV when there is none.
-    pub fn delete_link(&mut self, name: &str) -> Result<()> {
-        let request = Request::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name);
-        self.done("link delete", name, format_args!("{name}"), request)
-    }
-
     /// Takes a link up or down.
     ///
     /// # Errors
@@ -94,18 +85,6 @@ impl Socket {
             .text(libc::IFLA_IFNAME, name)
             .number(libc::IFLA_MASTER, master);
         self.done("link set", name, format_args!("{name} master {bridge}"), request)
-    }
-
-    /// Moves a link into another network namespace.
-    ///
-    /// # Errors
-    /// ENODEV when there is none, EPERM without rights over the other namespace.
-    pub fn move_link(&mut self, name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
-        let target = namespace.as_raw_fd() as u32;
-        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, 0, 0))
-            .text(libc::IFLA_IFNAME, name)
-            .number(libc::IFLA_NET_NS_FD, target);
-        self.done("link set", name, format_args!("{name} netns fd {target}"), request)
     }
 
     /// Gives a link an IPv4 address.
@@ -141,16 +120,6 @@ impl Socket {
         let request = Request::new(libc::RTM_NEWROUTE, CREATE, &route_part(prefix, libc::RTN_UNREACHABLE));
         let request = with_target(request, target, prefix);
         self.done("route add", &format!("{target}/{prefix}"), format_args!("unreachable {target}/{prefix}"), request)
-    }
-
-    /// All links of the network namespace.
-    ///
-    /// # Errors
-    /// The dump was refused.
-    pub fn links(&mut self) -> Result<Vec<Link>> {
-        let request = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_part(0, 0, 0));
-        let answers = xray::call("netlink", &"link dump", format_args!("link dump"), || self.ask(request))?;
-        Ok(answers.iter().filter_map(|(_, body)| parse_link(body)).collect())
     }
 
     /// The number of a link.

@@ -140,6 +140,7 @@ pub enum Compare {
 
 impl Condition {
     /// Whether `argument` meets it: the meaning that the compiled program must have.
+    #[cfg(test)]
     pub fn holds(&self, argument: u64) -> bool {
         match self.op {
             Compare::Ne => argument != self.value,

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -149,11 +149,6 @@ impl Store {
 }
 
 impl Entry {
-    /// The container's folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The socket that `start` goes through.
     pub fn start_socket(&self) -> PathBuf {
         self.folder.join("start.sock")

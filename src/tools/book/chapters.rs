@@ -36,6 +36,9 @@ fn page(unit: &Unit) -> String {
     if !unit.world.needs.is_empty() {
         text += &format!(" This {kind} needs: {}.", unit.world.needs.join(", "));
     }
+    if !unit.teaches.is_empty() {
+        text += &format!(" It teaches {}.", unit.teaches.join(", "));
+    }
     text += "\n\n";
     for (number, step) in unit.steps.iter().enumerate() {
         text += &if unit.lab { goal(number + 1, step) } else { section(step) };

@@ -3,12 +3,14 @@
 use clap::Command;
 
 use super::Page;
+use crate::oci::runtime::{EXEC, INIT, Step};
 use crate::repl::explain;
 use crate::toolbox::APPLETS;
 
 /// All reference pages that are written.
 pub fn pages() -> Vec<Page> {
     vec![
+        page("runtime", "How a container starts", starts()),
         page("commands", "The commands of bottleship", commands()),
         page("toolbox", "The toolbox", toolbox()),
         page("calls", "Kernel calls", calls()),
@@ -37,6 +39,19 @@ fn help(command: &mut Command, text: &mut String) {
     *text += &format!("## `{name}`\n\n```text\n{}\n```\n\n", help.trim());
     let mut inner: Vec<Command> = command.get_subcommands().cloned().collect();
     inner.iter_mut().for_each(|command| self::help(command, text));
+}
+
+fn starts() -> String {
+    let table = |steps: &[Step]| {
+        let rows = steps.iter().map(|step| format!("| `{}` | {} | {} |\n", step.name, step.sees, step.page));
+        format!("| step | what happens | page to read |\n|---|---|---|\n{}\n", rows.collect::<String>())
+    };
+    format!(
+        "The child process of `bottleship oci` goes through a table of steps, in this order; `:zoom` shows its kernel calls under these names, and an \
+         error begins with the step's.\n\n## `create` and `run`\n\n{}## `exec`\n\n{}",
+        table(INIT),
+        table(EXEC)
+    )
 }
 
 fn toolbox() -> String {
