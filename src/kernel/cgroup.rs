@@ -36,9 +36,9 @@ use rustix::fs::{Mode, OFlags};
 pub use error::{Error, Result};
 pub use events::OomWatch;
 pub use layout::{Hierarchy, Layout, Version};
-pub use resources::{DeviceRule, Resources};
 #[cfg(test)]
 pub use resources::Memory;
+pub use resources::{DeviceRule, Resources};
 #[cfg(test)]
 pub use v2::shares_of_weight;
 pub use v2::weight_of_shares;
