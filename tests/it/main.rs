@@ -2,6 +2,7 @@
 
 mod bottle;
 mod chaos;
+mod course;
 mod map;
 mod prompt;
 mod security;
