@@ -40,6 +40,8 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("A course folder instead of the course in the binary"),
         )
+        .arg(Arg::new("lessons").long("lessons").action(ArgAction::SetTrue).help("Only the lessons"))
+        .arg(Arg::new("labs").long("labs").action(ArgAction::SetTrue).conflicts_with("lessons").help("Only the labs"))
         .arg(Arg::new("format").long("format").value_parser(["text", "json"]).default_value("text").help("How to report"))
         .arg(Arg::new("only-failures").long("only-failures").action(ArgAction::SetTrue).help("Show what failed, and the sums"))
         .arg(Arg::new("rootless").long("rootless").action(ArgAction::SetTrue).help("In bottles as an ordinary user makes them"))
