@@ -1,7 +1,7 @@
 //! The course as a learner and an instructor meet it: checks, fresh worlds, progress, submissions, grades, and the prover on good and bad labs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::{Call, Sandbox};
@@ -50,7 +50,7 @@ fn course(sandbox: &Sandbox, change: impl Fn(&str) -> String) -> PathBuf {
 }
 
 /// `bottleship` as the learner `ada`, with the course.
-fn bottleship(sandbox: &Sandbox, course: &PathBuf, args: &[&str]) -> Call {
+fn bottleship(sandbox: &Sandbox, course: &Path, args: &[&str]) -> Call {
     sandbox
         .bottleship(args.iter().copied().chain(["--course", course.to_str().expect("a path of text")]))
         .env("USER", "ada")
@@ -58,7 +58,7 @@ fn bottleship(sandbox: &Sandbox, course: &PathBuf, args: &[&str]) -> Call {
 }
 
 /// The prompt's answers to lines.
-fn typed(sandbox: &Sandbox, course: &PathBuf, lines: &str) -> String {
+fn typed(sandbox: &Sandbox, course: &Path, lines: &str) -> String {
     let output = bottleship(sandbox, course, &["--plain"]).input(lines).output();
     output.stdout + &output.stderr
 }

@@ -35,6 +35,9 @@ pub fn line_of(text: &str, key: &str) -> usize {
     }
 }
 
+/// How deep the reader of JSON goes before it gives up; keys below that are never asked for, and would grow without end.
+const DEPTH: usize = 128;
+
 /// A container that is open while walking.
 enum Open {
     /// `{`: the key whose value comes next, once it was read.
@@ -47,7 +50,7 @@ enum Open {
 fn places(text: &str) -> Vec<Place> {
     let bytes = text.as_bytes();
     let (mut open, mut found, mut at) = (Vec::<Open>::new(), Vec::new(), 0);
-    while at < bytes.len() {
+    while at < bytes.len() && open.len() <= DEPTH {
         match bytes[at] {
             b'{' => {
                 let key = next_key(&mut open);
@@ -68,7 +71,7 @@ fn places(text: &str) -> Vec<Place> {
             b'"' => {
                 let end = string_end(bytes, at);
                 match open.last_mut() {
-                    Some(Open::Object { next, .. }) if next.is_none() => *next = Some(text[at + 1..end.max(at + 1)].to_owned()),
+                    Some(Open::Object { next, .. }) if next.is_none() => *next = Some(text.get(at + 1..end).unwrap_or_default().to_owned()),
                     _ => found.push(Place { key: next_key(&mut open), from: at, to: end }),
                 }
                 at = end + 1;
@@ -128,7 +131,7 @@ mod tests {
     fn both_directions() {
         assert_eq!(key_at(TEXT, 3, 21), "process.args[1]");
         assert_eq!(key_at(TEXT, 4, 26), "process.user.uid");
-        assert_eq!(key_at(TEXT, 6, 26), "mounts[1].type");
+        assert_eq!(key_at(TEXT, 6, 27), "mounts[1].type");
         assert_eq!(line_of(TEXT, "process.args[1]"), 3);
         assert_eq!(line_of(TEXT, "mounts[1].type"), 6);
         assert_eq!(line_of(TEXT, "process.user.gid"), 4);
