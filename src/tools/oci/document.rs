@@ -121,27 +121,9 @@ pub fn features(_: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the field's engines leave to a container's root.
-const DEFAULT_CAPABILITIES: [&str; 14] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FSETID",
-    "CAP_FOWNER",
-    "CAP_MKNOD",
-    "CAP_NET_RAW",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETFCAP",
-    "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT",
-    "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-];
-
 /// `seccomp-profile`: the default filter for the capabilities that the field gives to every container.
 pub fn seccomp_profile(_: &Context) -> Result<ExitCode> {
-    let profile = crate::oci::seccomp::default_profile(&DEFAULT_CAPABILITIES);
+    let profile = crate::oci::seccomp::default_profile(&crate::oci::seccomp::DEFAULT_CAPABILITIES);
     println!("{}", serde_json::to_string_pretty(&profile).map_err(|error| Error::new(error.to_string()))?);
     Ok(ExitCode::SUCCESS)
 }

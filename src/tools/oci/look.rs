@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Context, lifecycle};
 use crate::kernel::cgroup::OomWatch;
 use crate::kernel::{poll, xray};
-use crate::oci::runtime::{Error, Result, Status};
+use crate::oci::runtime::{EXEC, Error, INIT, Result, Status, Step};
 
 /// `state`.
 pub fn state(context: &Context) -> Result<ExitCode> {
@@ -112,7 +112,7 @@ fn interval(text: &str) -> Result<Duration> {
 }
 
 /// Where `--xray` records go.
-pub struct XrayFile(Option<std::fs::File>);
+pub struct XrayFile(Option<(std::fs::File, &'static [Step])>);
 
 impl XrayFile {
     /// Switches the X-ray on, if it was asked for.
@@ -124,17 +124,22 @@ impl XrayFile {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
         let file = file.map_err(|error| Error::new(format!("--xray {path}: {error}")))?;
         xray::enable()?;
-        Ok(XrayFile(Some(file)))
+        let joins = context.global.operands().first().is_some_and(|command| command == "exec");
+        Ok(XrayFile(Some((file, if joins { EXEC } else { INIT }))))
     }
 
     /// Writes what was recorded.
     pub fn close(self) {
-        let Some(file) = self.0 else { return };
+        let Some((file, steps)) = self.0 else { return };
         let mut file = std::io::BufWriter::new(file);
         for record in xray::drain(0).0 {
+            // Step 0 is the parent, before and after the clone.
+            let step = (record.step as usize).checked_sub(1).and_then(|index| steps.get(index));
+            let (name, sees, page) = step.map_or(("", "", ""), |step| (step.name, step.sees, step.page));
             let line = json!({
                 "seq": record.seq, "at": record.started, "took_ns": record.took.as_nanos() as u64, "pid": record.pid,
-                "step": record.step, "call": record.call, "args": record.args, "result": record.result,
+                "step": name, "sees": sees, "page": page,
+                "call": record.call, "args": record.args, "result": record.result,
             });
             if writeln!(file, "{line}").is_err() {
                 return;
