@@ -75,7 +75,7 @@ fn rootless(text: &str) -> Result<String> {
         linux.remove("resources");
     }
     for mount in config["mounts"].as_array_mut().into_iter().flatten() {
-        if let Some(options) = mount["options"].as_array_mut() {
+        if let Some(options) = mount.get_mut("options").and_then(serde_json::Value::as_array_mut) {
             // Group 5 (tty) is not mapped.
             options.retain(|option| option != "gid=5");
         }
