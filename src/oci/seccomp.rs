@@ -99,7 +99,6 @@ const AF_VSOCK: u64 = 40;
 const PERSONALITIES: &[u64] = &[0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// The capabilities that Docker gives to a container when nobody says anything.
-#[cfg(test)]
 pub const DEFAULT_CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
