@@ -18,6 +18,7 @@
 //! Invariants: one line is typed at a time; between P and the next line nothing is typed. What is left in the terminal's queue when P comes
 //! is either a whole line, which bash takes, or the beginning of one, which is handed to the editor.
 
+mod background;
 pub mod console;
 pub mod echo;
 pub mod marks;
@@ -35,6 +36,7 @@ use super::{Error, Host, Run, Running};
 use crate::kernel::{self, foreground, poll, pty};
 
 pub use crate::kernel::pty::Size;
+pub use background::Background;
 pub use place::{Entry, Place};
 
 /// Where rc files lie on a host; each shell has its own, for its own nonce.
@@ -104,6 +106,8 @@ pub struct Shell {
     top: Option<u32>,
     /// While bash is being told not to edit lines itself: the prompt that will be reported then.
     quieting: Option<marks::Prompt>,
+    /// Whether bash has read that line.
+    quieted: bool,
     /// A prompt that came after keys were typed ahead: it is true once bash is seen to wait.
     settling: Option<(marks::Prompt, Instant)>,
     /// What was typed in line mode since the last Enter, while a command ran.
@@ -116,45 +120,6 @@ pub struct Shell {
 impl fmt::Debug for Shell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shell").field("tty", &self.tty).finish_non_exhaustive()
-    }
-}
-
-/// What the shell has said while nobody waited for it, and the way to hear more of it from another thread.
-#[derive(Debug)]
-pub struct Background {
-    tty: OwnedFd,
-    scanner: Scanner,
-}
-
-impl Background {
-    /// Reads what is there, waiting at most `patience`: the bytes as they came, and those of them that are for the terminal. None when the shell
-    /// is gone.
-    ///
-    /// # Errors
-    /// poll(2) or read(2) failed.
-    pub fn read(&mut self) -> kernel::Result<Option<(Vec<u8>, Vec<u8>)>> {
-        if poll::readable(&[self.tty.as_fd()], Some(Duration::ZERO))?.is_empty() {
-            return Ok(Some((Vec::new(), Vec::new())));
-        }
-        let Some(bytes) = poll::read_some(self.tty.as_fd())? else { return Ok(None) };
-        let pieces = self.scanner.feed(&bytes).into_iter();
-        let shown = pieces.flat_map(|piece| if let Piece::Text(text) = piece { text } else { Vec::new() }).collect();
-        Ok(Some((bytes, shown)))
-    }
-
-    /// The files as the shell in the foreground sees them.
-    pub fn place(&self) -> Option<Place> {
-        Place::of(self.tty.as_fd())
-    }
-
-    /// Waits until the shell says something, or `other` becomes readable.
-    ///
-    /// # Errors
-    /// poll(2) failed.
-    pub fn wait(&self, other: BorrowedFd<'_>) -> kernel::Result<()> {
-        // Changes of the window's size are for the thread that edits.
-        pty::leave_resizes_to_others();
-        poll::readable(&[self.tty.as_fd(), other], None).map(drop)
     }
 }
 
@@ -203,7 +168,7 @@ impl Shell {
     /// # Errors
     /// No descriptor is left.
     pub fn background(&self) -> kernel::Result<Background> {
-        Ok(Background { tty: clone(&self.tty)?, scanner: self.scanner.clone() })
+        Ok(Background::new(clone(&self.tty)?, self.scanner.clone()))
     }
 
     /// Takes in what a [`Background`] has read and shown.
@@ -230,6 +195,7 @@ impl Shell {
             events: VecDeque::new(),
             top: None,
             quieting: None,
+            quieted: false,
             settling: None,
             tail: Vec::new(),
             typed: false,
@@ -414,7 +380,8 @@ impl Shell {
                         self.events.push_back(Event::Started);
                     }
                     Mark::More if self.quieting.is_none() => self.events.push_back(Event::More),
-                    Mark::Command | Mark::More => {}
+                    Mark::Command => self.quieted = true,
+                    Mark::More => {}
                     Mark::Prompt(prompt) => self.prompt(prompt)?,
                 }
             }
@@ -431,7 +398,12 @@ impl Shell {
     /// bash waits for a command. If it edits lines itself (a nested bash does), it is first told not to: its editor would draw our line again.
     fn prompt(&mut self, prompt: marks::Prompt) -> kernel::Result<()> {
         if let Some(first) = self.quieting.take() {
-            self.ready(first);
+            // Where its terminal is not described (in a jail), an editor draws its prompt anew with every key: that is no new prompt.
+            if prompt.edits && !self.quieted {
+                self.quieting = Some(first);
+            } else {
+                self.ready(first);
+            }
             return Ok(());
         }
         if self.typed {
@@ -446,8 +418,10 @@ impl Shell {
             self.ready(prompt);
             return Ok(());
         }
-        // The blank, and the deletion, keep it out of the learner's own history.
-        self.write(b" set +o emacs +o vi; history -d -1 2>/dev/null\n")?;
+        // The deletion keeps it out of the learner's own history. No blank in front: where lines with one are not remembered, the deletion would
+        // take the learner's last. No /dev/null: a jail has none.
+        self.write(b"set +o emacs +o vi; history -d -1 2>&-\n")?;
+        self.quieted = false;
         self.quieting = Some(prompt);
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigSet, Signal};
@@ -116,6 +117,9 @@ pub fn session(terminal: BorrowedFd<'_>) -> Option<i32> {
 /// # Errors
 /// ENOTTY when it is nothing that is read from.
 pub fn waiting(terminal: BorrowedFd<'_>) -> Result<u64> {
+    // What is written to the master reaches the slave's queue through a work item of the kernel, later. poll(2) finishes that work first
+    // (n_tty_poll); FIONREAD alone does not, and would deny bytes that are on their way.
+    super::poll::readable(&[terminal], Some(Duration::ZERO))?;
     rustix::io::ioctl_fionread(terminal).map_err(|error| Error::new("ioctl FIONREAD", "terminal", super::root::from_rustix(error)))
 }
 

@@ -101,7 +101,9 @@ fn prompt_text(desk: &Desk, ready: &Ready) -> (String, String) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),
         _ => ready.cwd.clone(),
     };
-    let user = if ready.user == "root" { String::new() } else { format!("{}@", ready.user) };
+    // Without a passwd file, as in a jail, bash says "I have no name!"; nobody needs to read that before every line.
+    let unnamed = ready.user == "root" || ready.user.contains(' ');
+    let user = if unnamed { String::new() } else { format!("{}@", ready.user) };
     let depth = if ready.depth > 0 { format!("+{}", ready.depth) } else { String::new() };
     let copy = if desk.session.view().playing { "(copy) " } else { "" };
     let failed = if ready.status == 0 { String::new() } else { format!(" [{}]", ready.status) };

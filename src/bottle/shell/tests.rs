@@ -243,3 +243,32 @@ fn a_new_size_is_seen() {
     local.shell.resize(Size { columns: 40, rows: 10 }).unwrap();
     assert_eq!(local.run("stty size").0, "10 40\r\n");
 }
+
+/// A shell in a shell whose rc file or environment is another one: marks come, or the terminal is simply its own until it ends.
+#[test]
+fn an_emptied_environment_gives_a_bare_terminal_until_it_ends() {
+    let mut local = Local::start();
+    for line in ["env -i bash --norc --noprofile", "(unset PROMPT_COMMAND; exec bash --norc)", "sh"] {
+        local.shell.send(line).unwrap();
+        poll::until("the inner shell to read", PATIENCE, || {
+            while local.shell.try_next()?.is_some() {}
+            Ok(local.shell.reads_keys())
+        })
+        .unwrap();
+        local.shell.keys(b"exit 7\r").unwrap();
+        let (output, Waits::Ready(ready)) = local.until_waiting() else { panic!("{line} ends") };
+        assert!(!output.contains("emacs") && !output.contains("history"), "{line}: {output:?}");
+        assert_eq!((ready.status, ready.depth), (7, 0), "{line}");
+    }
+    assert_eq!(local.run("echo on").0, "on\r\n");
+}
+
+#[test]
+fn the_rc_file_is_gone_and_a_nested_shell_forgets_only_our_line() {
+    let mut local = Local::start();
+    assert_eq!(local.run("ls ~").0, "", "the rc file lay there");
+    local.run("HISTCONTROL=ignorespace bash --norc");
+    local.run("echo one");
+    let (output, _) = local.run("history");
+    assert!(output.contains("echo one") && !output.contains("emacs"), "{output}");
+}
