@@ -180,6 +180,14 @@ impl Cgroup {
         self.add_where(pid, |_| true)
     }
 
+    /// As [`Cgroup::add`], for a process that was cloned into the v2 directory: only the v1 hierarchies are left.
+    ///
+    /// # Errors
+    /// As [`Cgroup::add`].
+    pub fn add_cloned(&self, pid: i32) -> Result<()> {
+        self.add_where(pid, |version| version == Version::V1)
+    }
+
     fn add_where(&self, pid: i32, wanted: impl Fn(Version) -> bool) -> Result<()> {
         for tree in self.trees.iter().filter(|tree| wanted(tree.version)) {
             fs::write_once(&tree.file("cgroup.procs"), &pid.to_string())?;

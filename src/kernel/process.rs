@@ -230,6 +230,15 @@ pub fn look(pid: i32) -> Option<(char, u64)> {
     Some((state, fields.nth(18)?.parse().ok()?))
 }
 
+/// Whether a process has become another program since it was cloned: `PF_FORKNOEXEC` of the kernel's include/linux/sched.h, in field 9 of
+/// `/proc/PID/stat`. The flag stays readable while the process waits to be reaped; `None` when it is gone.
+pub fn has_executed(pid: i32) -> Option<bool> {
+    const FORKED_NOT_EXECUTED: u64 = 0x40;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let flags: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(6)?.parse().ok()?;
+    Some(flags & FORKED_NOT_EXECUTED == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,5 +248,16 @@ mod tests {
     fn a_child_runs_and_its_code_comes_back() {
         let child = clone3(CloneFlags::empty(), None, || 7).unwrap();
         assert_eq!(wait(child.fd.as_fd()).unwrap(), Exit::Code(7));
+    }
+
+    #[test]
+    fn a_clone_is_told_from_a_program() {
+        let clone = clone3(CloneFlags::empty(), None, || 0).unwrap();
+        let program = std::process::Command::new("true").spawn().unwrap();
+        assert_eq!((has_executed(clone.pid), has_executed(program.id() as i32)), (Some(false), Some(true)));
+        wait(clone.fd.as_fd()).unwrap();
+        assert_eq!(has_executed(clone.pid), None);
+        let mut program = program;
+        program.wait().unwrap();
     }
 }

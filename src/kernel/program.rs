@@ -63,11 +63,39 @@ pub fn is_open(number: i32) -> bool {
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
 }
 
-/// Whether this process already runs from a [`sealed`] executable, or from another mount that is read-only: a bottle brings this program in
-/// by such a mount, and what a container opens through `/proc/PID/exe` is the file on that mount.
+/// Whether this process already runs from an executable that nobody who opens `/proc/PID/exe` can write: a [`sealed`] view, a [`copied`] file,
+/// or in a user namespace any read-only mount. A bottle brings this program in by such a mount, and the kernel locks it against those inside
+/// (mount_namespaces(7)). A read-only mount of the machine itself is no seal: its root may make it writable while a container holds the
+/// file open.
 pub fn runs_sealed() -> bool {
-    let Ok(exe) = rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else { return false };
-    rustix::fs::fstatvfs(&exe).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    let Ok(exe) = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return false };
+    let seals = rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL;
+    if rustix::fs::fcntl_get_seals(&exe).is_ok_and(|held| held.contains(seals)) {
+        return true;
+    }
+    let read_only = rustix::fs::fstatvfs(&exe).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let overlay = || rustix::fs::fstatfs(&exe).is_ok_and(|stat| stat.f_type == OVERLAY);
+    read_only && (overlay() || !super::ids::in_first_user_namespace())
+}
+
+/// `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
+const OVERLAY: i64 = 0x794c_7630;
+
+/// A copy of our executable in memory that nobody can change any more (memfd_create(2), F_ADD_SEALS): where [`sealed`] is impossible. Costs
+/// tens of milliseconds, for the whole program is copied.
+///
+/// # Errors
+/// No memory; EACCES where the machine forbids programs in memory (`vm.memfd_noexec`).
+pub fn copied() -> Result<OwnedFd> {
+    use rustix::fs::{MemfdFlags, SealFlags};
+    let fail = |errno| from_rustix(errno);
+    xray::call("memfd_create", &"our executable", format_args!("bottleship MFD_ALLOW_SEALING, copied and sealed"), || {
+        let exe = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let copy = rustix::fs::memfd_create("bottleship", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(fail)?;
+        while rustix::fs::sendfile(&copy, &exe, None, 1 << 30).map_err(fail)? > 0 {}
+        rustix::fs::fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE).map_err(fail)?;
+        Ok(copy)
+    })
 }
 
 /// Our executable, opened through a read-only overlay of its directory that is attached nowhere. Costs about 0.1 ms; copying the file into

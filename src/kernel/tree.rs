@@ -97,7 +97,6 @@ mod tests {
         fs::set_permissions(from.path().join("a/b/file"), fs::Permissions::from_mode(0o4751)).unwrap();
         symlink("/etc/passwd", from.path().join("a/link")).unwrap();
         let open = |path| OwnedFd::from(fs::File::open(path).unwrap());
-        use std::os::fd::AsFd as _;
         copy(open(from.path()).as_fd(), open(to.path()).as_fd()).unwrap();
         assert_eq!(fs::read_to_string(to.path().join("a/b/file")).unwrap(), "text");
         assert_eq!(fs::metadata(to.path().join("a/b/file")).unwrap().permissions().mode() & 0o7777, 0o4751);

@@ -38,6 +38,7 @@ mod launch;
 mod messages;
 mod mounts;
 mod namespaces;
+mod network_devices;
 mod options;
 mod plan;
 mod rootfs;

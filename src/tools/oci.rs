@@ -126,7 +126,10 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
     if verb.sealed {
         seal::ensure(given).map_err(failed)?;
     }
-    let root = global.value("root").map_or_else(default_root, PathBuf::from);
+    // Whole at once: what is remembered outlives this working directory.
+    let root = global.value("root").map_or_else(|| Ok(default_root()), |root| std::path::absolute(root)).map_err(|error| {
+        usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default())))
+    })?;
     let context = Context { store: Store::new(root), global, arguments };
     let xray = look::XrayFile::open(&context).map_err(failed)?;
     let done = (verb.run)(&context);

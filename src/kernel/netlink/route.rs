@@ -133,6 +133,45 @@ impl Socket {
         found.map(|link| link.index).ok_or_else(|| super::super::Error::new("netlink link get", name, Errno::ENODEV))
     }
 
+    /// Moves a link into the network namespace behind `namespace`, there called `new_name`. It must be down for that.
+    ///
+    /// # Errors
+    /// ENODEV without the link, EEXIST when the name is taken there, EINVAL for one that cannot leave its namespace (loopback, a bridge).
+    pub fn move_link(&mut self, name: &str, new_name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
+        let index = self.index(name)?;
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(index, 0, 0))
+            .number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd() as u32)
+            .text(libc::IFLA_IFNAME, new_name);
+        self.done("link set", name, format_args!("{name} netns fd {} name {new_name}", namespace.as_raw_fd()), request)
+    }
+
+    /// The addresses of a link that somebody gave to it and that are valid everywhere: those that are lost when it moves to another namespace
+    /// and that [`Socket::restore_address`] gives back.
+    ///
+    /// # Errors
+    /// ENODEV without the link.
+    pub fn kept_addresses(&mut self, name: &str) -> Result<Vec<Address>> {
+        let index = self.index(name)?;
+        let request = Request::new(libc::RTM_GETADDR, libc::NLM_F_DUMP, &[0; 8]);
+        let answers = xray::call("netlink address get", &name, format_args!("address get dev {name}"), || self.ask(request))?;
+        Ok(answers.iter().filter_map(|(_, body)| kept(body, index)).collect())
+    }
+
+    /// Gives a link an address that [`Socket::kept_addresses`] told of.
+    ///
+    /// # Errors
+    /// EEXIST when it has it, ENODEV without the link.
+    pub fn restore_address(&mut self, name: &str, address: &Address) -> Result<()> {
+        let index = self.index(name)?;
+        let mut part = vec![address.family, address.prefix, 0, 0];
+        part.extend_from_slice(&index.to_ne_bytes());
+        let mut request = Request::new(libc::RTM_NEWADDR, CREATE, &part);
+        for (kind, value) in &address.parts {
+            request = request.attr(*kind, value);
+        }
+        self.done("address add", name, format_args!("{}/{} dev {name}", address.shown(), address.prefix), request)
+    }
+
     fn done(&mut self, what: &'static str, object: &str, args: std::fmt::Arguments<'_>, request: Request) -> Result<()> {
         let call = match what {
             "link add" => "netlink link add",
@@ -143,6 +182,35 @@ impl Socket {
         };
         xray::call(call, &object, args, || self.ask(request).map(drop))
     }
+}
+
+/// An address of a link, as the kernel told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    family: u8,
+    prefix: u8,
+    /// The attributes that make up the address: local, of the network, broadcast.
+    parts: Vec<(u16, Vec<u8>)>,
+}
+
+impl Address {
+    fn shown(&self) -> String {
+        let local = self.parts.first().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
+        let four = <[u8; 4]>::try_from(local).map(|bytes| Ipv4Addr::from(bytes).to_string());
+        let six = || <[u8; 16]>::try_from(local).map(|bytes| std::net::Ipv6Addr::from(bytes).to_string());
+        four.or_else(|_| six()).unwrap_or_default()
+    }
+}
+
+/// The address in a `struct ifaddrmsg` and its attributes, if it is one of `index` that lasts (`IFA_F_PERMANENT`) and is valid everywhere.
+fn kept(body: &[u8], index: u32) -> Option<Address> {
+    let [family, prefix, flags, scope, a, b, c, d] = *body.first_chunk::<8>()?;
+    if u32::from_ne_bytes([a, b, c, d]) != index || scope != libc::RT_SCOPE_UNIVERSE || u32::from(flags) & libc::IFA_F_PERMANENT == 0 {
+        return None;
+    }
+    let wanted = [libc::IFA_LOCAL, libc::IFA_ADDRESS, libc::IFA_BROADCAST];
+    let parts = attributes(body.get(8..)?).into_iter().filter(|(kind, _)| wanted.contains(kind)).map(|(kind, value)| (kind, value.to_vec()));
+    Some(Address { family, prefix, parts: parts.collect() })
 }
 
 /// `struct rtmsg`: family, prefix lengths, tos, table, protocol, scope, type, flags.

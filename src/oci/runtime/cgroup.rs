@@ -11,7 +11,7 @@ use super::plan::{Mount, Plan};
 use super::steps::Init;
 use crate::kernel::cgroup::{self, Cgroup, Layout, Resources, Version};
 use crate::kernel::root::Root;
-use crate::kernel::{device, mount};
+use crate::kernel::{device, mount, xray};
 
 /// What the child needs of the cgroup to show it under `/sys/fs/cgroup`.
 #[derive(Debug, Default)]
@@ -83,6 +83,7 @@ fn path(plan: &Plan, layout: &Layout) -> Result<PathBuf> {
 /// Device rules. A user namespace may not set them, and need not: mknod(2) fails there anyway.
 fn devices(plan: &Plan, resources: &Resources, cgroup: &Cgroup) -> Result<()> {
     if plan.bind_devices {
+        xray::note(format_args!("device rules: not set, a user namespace may not, and mknod(2) fails in it anyway"));
         return Ok(());
     }
     cgroup.set_devices(&super::device_rules::with_defaults(resources, &plan.devices)).during(|| "set the device rules of the cgroup")

@@ -28,7 +28,7 @@ pub fn start(entry: &Entry, state: &State) -> Result<()> {
     // The name goes before the answer: from here on the container is no longer one that waits.
     fs::remove_file(&entry.start_socket())?;
     match messages::next(&init) {
-        Ok(None) => {}
+        Ok(None) => messages::ran(state.pid).during(|| format!("start container `{}`", state.id))?,
         Ok(Some((ToParent::Failed(error), _))) => return Err(error.during(format!("start container `{}`", state.id))),
         // The kernel resets the connection when the program runs before it was ever accepted: never, but then it runs.
         Ok(Some(_)) => {}

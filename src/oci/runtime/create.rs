@@ -12,6 +12,7 @@ use super::error::{During as _, Error, Result};
 use super::hooks;
 use super::id::ContainerId;
 use super::messages::{self, ToParent};
+use super::network_devices;
 use super::plan::Plan;
 use super::seccomp;
 use super::spawn::{Place, spawn};
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     pub pid_file: Option<&'a Path>,
     /// How many descriptors from 3 on it gets.
     pub preserve: u32,
+    /// How many of these are sockets of socket activation: the program is told of them.
+    pub listening: u32,
     /// The root is moved, not pivoted.
     pub no_pivot: bool,
 }
@@ -94,7 +97,11 @@ fn plan(request: &Request<'_>) -> Result<(Vec<u8>, Plan)> {
     let file = bundle.join("config.json");
     let config =
         fs::read_bytes(&file).map_err(|error| Error::from(error).hint("`bottleship oci spec` writes a config.json to begin with"))?;
-    let spec = spec::parse(&config).map_err(|error| spec::Error { file, ..error })?;
+    let mut spec = spec::parse(&config).map_err(|error| spec::Error { file, ..error })?;
+    if let Some(process) = spec.process.as_mut().filter(|_| request.listening > 0) {
+        // The program is process 1 of its namespace, and sd_listen_fds(3) compares.
+        process.env.extend([format!("LISTEN_FDS={}", request.listening), "LISTEN_PID=1".to_owned()]);
+    }
     let plan = Plan::new(request.id.clone(), &bundle, spec)?;
     Ok((config, plan))
 }
@@ -125,7 +132,8 @@ impl Making<'_> {
         start.state = state.document("creating").to_string();
         let credentials = plan.credentials()?;
         let (ours, theirs) = socket::pair()?;
-        let place = self.place();
+        let directory = self.cgroup.as_ref().map(Cgroup::v2_directory).transpose()?.flatten();
+        let place = self.place(directory.as_ref());
         let process = spawn(&place, || {
             // The child's copy of our end must go, or the end of the parent would never be noticed.
             crate::kernel::program::close(&ours);
@@ -151,7 +159,7 @@ impl Making<'_> {
         Ok(Created { entry, state, process, console, hooks: plan.spec.hooks.clone(), warnings: warnings(plan) })
     }
 
-    fn place(&self) -> Place<'_> {
+    fn place<'a>(&'a self, directory: Option<&'a OwnedFd>) -> Place<'a> {
         // The cgroup and time namespaces are made by the child, when it is in its cgroup and has set its clocks.
         let later = CloneFlags::CLONE_NEWCGROUP | crate::kernel::ns::CLONE_NEWTIME;
         let joined = |flag| self.plan.joined(flag).map(|join| join.namespace.as_fd());
@@ -159,7 +167,7 @@ impl Making<'_> {
             new: self.plan.new - later,
             user: joined(CloneFlags::CLONE_NEWUSER),
             pid: joined(CloneFlags::CLONE_NEWPID),
-            cgroup: None,
+            cgroup: directory.map(|directory| directory.as_fd()),
             hide: false,
         }
     }
@@ -182,8 +190,10 @@ impl Making<'_> {
     /// What only somebody outside can give the child: ids, limits, a place in the order of victims.
     fn provide(&self, pid: i32) -> Result<()> {
         if let Some(cgroup) = &self.cgroup {
-            cgroup.add(pid).during(|| "put the container into its cgroup")?;
+            let added = if self.plan.joined(CloneFlags::CLONE_NEWUSER).is_some() { cgroup.add(pid) } else { cgroup.add_cloned(pid) };
+            added.during(|| "put the container into its cgroup")?;
         }
+        network_devices::hand_over(self.plan, pid)?;
         if self.plan.new.contains(CloneFlags::CLONE_NEWUSER) {
             map_ids(pid, &self.plan.users, &self.plan.groups)?;
         }
@@ -197,7 +207,7 @@ impl Making<'_> {
     fn serve(&self, child: &OwnedFd, state: &State) -> Result<Option<OwnedFd>> {
         let mut console = None;
         loop {
-            let Some((message, descriptors)) = messages::next(child)? else { return self.closed(console) };
+            let Some((message, descriptors)) = messages::next(child)? else { return messages::ran(state.pid).map(|()| console) };
             match message {
                 ToParent::Hooks => {
                     let document = state.document("creating").to_string();
@@ -218,10 +228,6 @@ impl Making<'_> {
         }
     }
 
-    /// The socket is closed: by execve(2), which is success, or because the child was killed before it.
-    fn closed(&self, console: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
-        Ok(console)
-    }
 
     /// Ends what was begun. The first error is the one to tell; what cannot be taken back is added to it.
     fn take_back(&mut self, mut error: Error) -> Error {

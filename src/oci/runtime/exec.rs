@@ -100,7 +100,7 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
         }
         messages::go(&ours)?;
         let document = || state.document("running");
-        let console = serve(&ours, |listener| match &profile {
+        let console = serve(&ours, process.pid, |listener| match &profile {
             Some(profile) => seccomp::hand_over(profile, listener, process.pid, document()),
             None => Ok(()),
         })?;
@@ -141,7 +141,7 @@ fn affinity(processors: &[usize]) -> Result<u64> {
     Ok(schedule::affinity_mask()?)
 }
 
-fn serve(child: &OwnedFd, listener: impl Fn(&OwnedFd) -> Result<()>) -> Result<Option<OwnedFd>> {
+fn serve(child: &OwnedFd, pid: i32, listener: impl Fn(&OwnedFd) -> Result<()>) -> Result<Option<OwnedFd>> {
     let mut console = None;
     while let Some((message, descriptors)) = messages::next(child)? {
         match message {
@@ -156,7 +156,7 @@ fn serve(child: &OwnedFd, listener: impl Fn(&OwnedFd) -> Result<()>) -> Result<O
             ToParent::Hooks | ToParent::Ready => {}
         }
     }
-    Ok(console)
+    messages::ran(pid).map(|()| console)
 }
 
 /// A process like the container's own with other arguments: what `exec ID COMMAND` means without `--process`.

@@ -16,7 +16,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::error::{Error, Result};
-use crate::kernel::socket;
+use crate::kernel::{process, socket};
 
 /// From the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,19 @@ pub fn go(child: &OwnedFd) -> Result<()> {
 /// Those of recvmsg(2).
 pub fn next(child: &OwnedFd) -> Result<Option<(ToParent, Vec<OwnedFd>)>> {
     Ok(socket::receive(child.as_fd())?.map(|(message, descriptors)| (ToParent::decode(&message), descriptors)))
+}
+
+/// The child's socket is closed: by execve(2), which is success, or because the child was killed before it.
+///
+/// # Errors
+/// It never became its program.
+pub fn ran(pid: i32) -> Result<()> {
+    match process::has_executed(pid) {
+        Some(false) => Err(Error::new(format!("the first process ({pid}) was killed before it ran the program"))
+            .hint("somebody sent it a signal, or its memory limit is too small for a start: see `linux.resources.memory.limit`")),
+        // Gone altogether: its parent has reaped it, and the program may have been a short one.
+        Some(true) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]

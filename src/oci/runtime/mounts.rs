@@ -88,24 +88,54 @@ fn target(root: &Root, destination: &Path, fstype: &str) -> Result<OwnedFd> {
     }
 }
 
-/// fsconfig(2) takes values up to 255 bytes; a longer one (an overlay of many layers) has to go by mount(2).
+/// fsconfig(2) takes values up to 255 bytes.
 const LONGEST_VALUE: usize = 255;
 
 fn detached(wanted: &Mount, fstype: &str, attributes: u32) -> Result<OwnedFd> {
-    let mut parameters: Vec<(&str, &str)> = Vec::with_capacity(wanted.options.data.len() + 1);
-    if !wanted.source.is_empty() {
-        parameters.push(("source", &wanted.source));
-    }
-    parameters.extend(wanted.options.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let long = |(key, value): &&(String, String)| fstype == "overlay" && key == "lowerdir" && value.len() > LONGEST_VALUE;
+    let split: Vec<(&str, String)> = wanted.options.data.iter().find(long).map(|(_, list)| layers(list)).unwrap_or_default();
+    let source = (!wanted.source.is_empty()).then_some(("source", wanted.source.as_str()));
+    let others = wanted.options.data.iter().filter(|option| !long(option)).map(|(key, value)| (key.as_str(), value.as_str()));
+    let parameters: Vec<(&str, &str)> =
+        source.into_iter().chain(split.iter().map(|(key, layer)| (*key, layer.as_str()))).chain(others).collect();
     if let Some((key, value)) = parameters.iter().find(|(_, value)| value.len() > LONGEST_VALUE) {
         return Err(Error::new(format!("option `{key}`: {} characters, the kernel takes {LONGEST_VALUE}", value.len()))
             .hint("mount it before the container starts, and bind it"));
     }
     mount::detached(fstype, &parameters, attributes).map_err(|error| {
-        let unknown = error.errno == Errno::ENODEV;
+        let errno = error.errno;
         let error = Error::from(error);
-        if unknown { error.hint(format!("this kernel has no file system `{fstype}`: see /proc/filesystems")) } else { error }
+        match errno {
+            Errno::ENODEV => error.hint(format!("this kernel has no file system `{fstype}`: see /proc/filesystems")),
+            Errno::EINVAL if parameters.iter().any(|(key, _)| *key == APPEND) => error.hint(format!(
+                "more than {LONGEST_VALUE} characters of `lowerdir` need Linux 6.7 or newer: mount it before the container starts, and bind it"
+            )),
+            _ => error,
+        }
     })
+}
+
+/// Adds one layer below those that were named so far (overlayfs, Linux 6.7).
+const APPEND: &str = "lowerdir+";
+/// As [`APPEND`], for a layer that only holds file contents (after `::`).
+const APPEND_DATA: &str = "datadir+";
+
+/// The layers of a `lowerdir` that is too long for one value, each as a value of its own. In the list `\:` is a colon of a path and `\\` a
+/// backslash; a value of one layer is taken as it stands.
+fn layers(list: &str) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let (mut layer, mut key) = (String::new(), APPEND);
+    let mut letters = list.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => layer.extend(letters.next()),
+            ':' if layer.is_empty() => key = APPEND_DATA,
+            ':' => found.push((key, std::mem::take(&mut layer))),
+            other => layer.push(other),
+        }
+    }
+    found.push((key, layer));
+    found
 }
 
 /// Attributes and propagation of a mount that is in place.
@@ -131,4 +161,17 @@ fn propagation(tree: BorrowedFd<'_>, wanted: &Mount) -> Result<()> {
         mount::set_propagation(tree, *flags)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_layers_becomes_one_value_each() {
+        let of = |list| layers(list).iter().map(|(key, layer)| format!("{key} {layer}")).collect::<Vec<_>>();
+        assert_eq!(of("/a:/b"), ["lowerdir+ /a", "lowerdir+ /b"]);
+        assert_eq!(of("/a::/d1::/d2"), ["lowerdir+ /a", "datadir+ /d1", "datadir+ /d2"]);
+        assert_eq!(of(r"/a\:b:/c\\"), ["lowerdir+ /a:b", r"lowerdir+ /c\"]);
+    }
 }

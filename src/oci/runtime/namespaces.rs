@@ -7,6 +7,7 @@ use nix::sched::CloneFlags;
 
 use super::error::{During as _, Result};
 use super::messages;
+use super::network_devices;
 use super::steps::Init;
 use crate::kernel::{loopback, ns, procfs};
 
@@ -48,13 +49,14 @@ pub fn cgroup(init: &mut Init<'_>) -> Result<()> {
 }
 
 /// The clocks of a time namespace can be set only while nobody lives in it: unshare(2) makes one for the children, the offsets are
-/// written, then we enter.
+/// written, then we enter. Before the change of identity, which hides our files in /proc from ourselves until execve(2); and through the
+/// machine's procfs, for a new one would have owners that a new user namespace does not know.
 pub fn time(init: &mut Init<'_>) -> Result<()> {
     if !init.plan.new.contains(ns::CLONE_NEWTIME) {
         return Ok(());
     }
     ns::unshare(ns::CLONE_NEWTIME)?;
-    let procfs = procfs::Procfs::private()?;
+    let procfs = procfs::Procfs::mounted()?;
     for (clock, offset) in &init.plan.spec.linux.time_offsets {
         procfs.write(Path::new("self/timens_offsets"), &format!("{clock} {} {}\n", offset.secs, offset.nanosecs))?;
     }
@@ -62,10 +64,10 @@ pub fn time(init: &mut Init<'_>) -> Result<()> {
     Ok(ns::enter(made.as_fd(), ns::CLONE_NEWTIME)?)
 }
 
-/// A new network namespace has only a loopback device, and that is down.
-pub fn loopback_up(init: &mut Init<'_>) -> Result<()> {
-    if !init.plan.new.contains(CloneFlags::CLONE_NEWNET) {
-        return Ok(());
+/// A new network namespace has only a loopback device, and that is down; so are the devices that the parent has moved here.
+pub fn network_up(init: &mut Init<'_>) -> Result<()> {
+    if init.plan.new.contains(CloneFlags::CLONE_NEWNET) {
+        loopback::up()?;
     }
-    Ok(loopback::up()?)
+    network_devices::take_up(init)
 }

@@ -12,6 +12,7 @@ use nix::sched::CloneFlags;
 
 use super::error::{During as _, Error, Result};
 use super::id::ContainerId;
+use super::network_devices::{self, NetworkDevice};
 use super::options::{self, Options};
 use super::spec::{self, Spec, linux};
 use crate::kernel::device::{Kind, Node};
@@ -50,6 +51,8 @@ pub struct Plan {
     pub users: Vec<Extent>,
     /// Groups of a new user namespace.
     pub groups: Vec<Extent>,
+    /// Network devices that move into the container.
+    pub network_devices: Vec<NetworkDevice>,
 }
 
 /// A namespace to join.
@@ -136,6 +139,7 @@ impl Plan {
             credentials: spec.process.as_ref().map(|process| Credentials::new(process, "process.")).transpose()?,
             users: extents(&spec.linux.uid_mappings),
             groups: extents(&spec.linux.gid_mappings),
+            network_devices: network_devices::plan(&spec)?,
             spec,
         })
     }
@@ -155,6 +159,7 @@ impl Plan {
             credentials: None,
             users: extents(&spec.linux.uid_mappings),
             groups: extents(&spec.linux.gid_mappings),
+            network_devices: Vec::new(),
             spec,
         }
     }

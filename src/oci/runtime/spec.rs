@@ -9,10 +9,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 mod check;
 pub mod linux;
 mod locate;
+mod nulls;
 pub mod process;
 
 pub use check::{check, ignoring, unknown_capabilities};
@@ -20,7 +22,7 @@ pub use linux::Linux;
 pub use process::Process;
 
 /// The newest specification that this runtime follows.
-pub const VERSION: &str = "1.2.1";
+pub const VERSION: &str = "1.3.0";
 
 /// A `config.json` to begin with: `sh` in all namespaces, with few capabilities.
 pub const DEFAULT: &str = include_str!("spec/default.json");
@@ -164,7 +166,17 @@ pub fn reparse(bytes: &[u8]) -> Result<Spec, Error> {
     read(bytes)
 }
 
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+/// Reads `linux.resources` alone, as `update` gets them.
+///
+/// # Errors
+/// As [`parse`], with keys that begin below `linux.resources`.
+pub fn parse_resources(bytes: &[u8]) -> Result<crate::kernel::cgroup::Resources, Error> {
+    read(bytes)
+}
+
+fn read<T: DeserializeOwned>(given: &[u8]) -> Result<T, Error> {
+    let blanked = nulls::blanked(given);
+    let bytes = blanked.as_deref().unwrap_or(given);
     serde_json::from_slice(bytes).map_err(|error| {
         let text = String::from_utf8_lossy(bytes);
         let full = error.to_string();
@@ -188,7 +200,7 @@ mod tests {
             "config.json:3: `process.user.uid`: invalid type: string \"root\", expected u32"
         );
         assert_eq!(refused("{\"ociVersion\": \"1.0.2\"\n \"root\""), "config.json:2: expected `,` or `}`");
-        assert_eq!(refused("{}"), "config.json:1: `ociVersion`: it is missing; this runtime follows 1.0.0 to 1.2.1");
+        assert_eq!(refused("{}"), "config.json:1: `ociVersion`: it is missing; this runtime follows 1.0.0 to 1.3.0");
         assert_eq!(refused("[]").split(": ").next(), Some("config.json:1"));
     }
 

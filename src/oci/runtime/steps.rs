@@ -107,11 +107,11 @@ pub struct Start {
 pub const INIT: &[Step] = &[
     step("parent", "wait until the parent has given ids, limits and devices", "user_namespaces(7)", namespaces::wait_for_parent),
     step("join", "enter the namespaces that exist already", "setns(2)", namespaces::join),
+    step("time", "set the clocks of the new time namespace", "time_namespaces(7)", namespaces::time),
     step("identity", "become root of the new user namespace", "user_namespaces(7)", identity::become_root),
     step("cgroup-namespace", "see our own cgroup as the top", "cgroup_namespaces(7)", namespaces::cgroup),
-    step("time", "set the clocks of the new time namespace", "time_namespaces(7)", namespaces::time),
     step("session", "begin a session of our own", "setsid(2)", launch::session),
-    step("loopback", "bring the loopback device up", "netdevice(7)", namespaces::loopback_up),
+    step("network", "bring the loopback device up, and those that were handed over", "netdevice(7)", namespaces::network_up),
     step("propagation", "cut our mounts off from the machine's", "mount_namespaces(7)", rootfs::propagation),
     step("rootfs", "make the root file system a mount", "open_tree(2)", rootfs::bind),
     step("mounts", "mount proc, dev, sys and what the bundle asks for", "fsmount(2)", mounts::all),
@@ -198,7 +198,7 @@ mod tests {
     fn the_order_keeps_what_the_essay_promises() {
         in_order(
             INIT,
-            &["parent", "join", "identity", "cgroup-namespace", "propagation", "rootfs", "mounts", "devices", "hooks", "pivot-root"],
+            &["parent", "join", "time", "identity", "cgroup-namespace", "propagation", "rootfs", "mounts", "devices", "hooks", "pivot-root"],
         );
         in_order(INIT, &["pivot-root", "sysctl", "masked-paths", "readonly-paths", "limits", "bounding", "user", "program", "start"]);
         in_order(

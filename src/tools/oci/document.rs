@@ -114,6 +114,7 @@ pub fn features(_: &Context) -> Result<ExitCode> {
             "selinux": {"enabled": false},
             "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": true}},
+            "netDevices": {"enabled": true},
         },
         "annotations": {"org.bottleship.version": env!("CARGO_PKG_VERSION")},
     });

@@ -42,7 +42,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         process: process_of(context, entry.config()?.process.as_ref())?,
         ignore_paused: given.has("ignore-paused"),
         pid_file: given.value("pid-file").map(Path::new),
-        preserve: lifecycle::preserve(context)?,
+        preserve: lifecycle::preserve(context, 0)?,
         sub_cgroup: given.value("cgroup"),
     };
     let detach = given.has("detach");

@@ -8,7 +8,7 @@ use super::arguments::Flag;
 use super::{Context, foreground, terminal};
 use crate::kernel::cgroup::Resources;
 use crate::kernel::process;
-use crate::oci::runtime::{self, ContainerId, Created, Entry, Error, Request, Result, State, Status};
+use crate::oci::runtime::{self, ContainerId, Created, Entry, Error, Request, Result, State, Status, spec};
 
 /// The container that the first operand names.
 ///
@@ -37,17 +37,27 @@ fn request<'a>(context: &'a Context, wait: bool) -> Result<Request<'a>> {
         bundle: Path::new(context.arguments.value("bundle").unwrap_or(".")),
         wait,
         pid_file: context.arguments.value("pid-file").map(Path::new),
-        preserve: preserve(context)?,
+        preserve: preserve(context, listening())?,
+        listening: listening(),
         no_pivot: context.arguments.has("no-pivot"),
     })
 }
 
-/// `--preserve-fds`, and those of socket activation (`LISTEN_FDS`), which come first.
+/// How many sockets of socket activation (sd_listen_fds(3)) were given to us, and so to the container: they begin at descriptor 3, before those
+/// of `--preserve-fds`.
+fn listening() -> u32 {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    if number("LISTEN_PID") == Some(std::process::id()) { number("LISTEN_FDS").unwrap_or(0) } else { 0 }
+}
+
+/// `--preserve-fds`: descriptors that the program gets, from 3 on, or after the `before` sockets of socket activation.
 ///
 /// # Errors
 /// It is no number, or one of them is not open: a stranger's descriptor would get its place.
-pub fn preserve(context: &Context) -> Result<u32> {
+pub fn preserve(context: &Context, before: u32) -> Result<u32> {
     let wanted: u32 = context.arguments.number("preserve-fds")?.unwrap_or(0);
+    let wanted = wanted.checked_add(before).filter(|all| *all < 1 << 20);
+    let wanted = wanted.ok_or_else(|| Error::new("--preserve-fds: no process has that many descriptors"))?;
     for number in 3..3 + wanted {
         if !crate::kernel::program::is_open(number as i32) {
             return Err(Error::new(format!("--preserve-fds {wanted}: descriptor {number} is not open")));
@@ -194,13 +204,13 @@ pub fn update(context: &Context) -> Result<ExitCode> {
 }
 
 fn read_resources(file: &str) -> Result<Resources> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     if file == "-" {
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Error::new(format!("read standard input: {error}")))?;
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| Error::new(format!("read standard input: {error}")))?;
     } else {
-        text = crate::kernel::fs::read(Path::new(file))?;
+        bytes = crate::kernel::fs::read_bytes(Path::new(file))?;
     }
-    serde_json::from_str(&text).map_err(|error| Error::new(format!("--resources {file}: {error}")))
+    spec::parse_resources(&bytes).map_err(|error| spec::Error { file: file.into(), ..error }.into())
 }
 
 fn resources(context: &Context) -> Result<Resources> {

@@ -19,7 +19,8 @@ impl Log {
     /// # Errors
     /// An unknown format.
     pub fn configure(&mut self, global: &Arguments) -> Result<()> {
-        self.file = global.value("log").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let file = global.value("log").filter(|file| !file.is_empty());
+        self.file = file.map(std::path::absolute).transpose().map_err(|error| Error::new(format!("--log: {error}")))?;
         self.json = match global.value("log-format") {
             None | Some("text" | "") => false,
             Some("json") => true,

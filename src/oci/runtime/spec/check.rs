@@ -221,6 +221,10 @@ fn linux(spec: &Spec) -> Judged {
             return complain(format!("{key}.path"), format!("`{}` is not an absolute path", device.path));
         }
     }
+    for (name, device) in &linux.net_devices {
+        device_name(name, name)?;
+        device_name(device.name.as_deref().filter(|to| !to.is_empty()).unwrap_or(name), &format!("{name}.name"))?;
+    }
     for clock in linux.time_offsets.keys() {
         if clock != "monotonic" && clock != "boottime" {
             return complain(format!("linux.timeOffsets.{clock}"), "a time namespace moves only `monotonic` and `boottime`");
@@ -233,6 +237,16 @@ fn linux(spec: &Spec) -> Judged {
         return complain("linux.intelRdt", "cache and bandwidth allocation (resctrl) is not supported by this runtime");
     }
     sysctls(spec)
+}
+
+/// dev_valid_name() of the kernel: 1 to 15 bytes, no slash, colon or white space.
+fn device_name(name: &str, key: &str) -> Judged {
+    let bad = |letter: char| letter == '/' || letter == ':' || letter == '\0' || letter.is_whitespace();
+    if name.is_empty() || name.len() > 15 || name == "." || name == ".." || name.contains(bad) {
+        let name = name.escape_debug();
+        return complain(format!("linux.netDevices.{key}"), format!("`{name}` is no name of a network device: 1 to 15 bytes without slash, colon or space"));
+    }
+    Ok(())
 }
 
 /// Only parameters that belong to a namespace of the container; all others would change the machine.
