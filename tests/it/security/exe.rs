@@ -118,6 +118,8 @@ fn rule_no_external_programs() {
     strace.args([command.get_program()]).args(command.get_args()).folder(bundle.folder().join("bundle")).exits(3);
     let trace = fs::read_to_string(trace).unwrap();
     let done: Vec<&str> = trace.lines().filter(|line| line.contains("exec") && line.trim_end().ends_with("= 0")).collect();
+    // Our binary goes on from a sealed view of itself, unless it is sealed already: that is no other program.
+    let others: Vec<&&str> = done.iter().filter(|line| !line.contains("execveat(") || !line.contains("[\"bottleship\", \"oci\"")).collect();
     // unshare, our binary, the container's program.
-    assert_eq!(done.len(), 3, "{trace}");
+    assert_eq!(others.len(), 3, "{trace}");
 }
