@@ -127,9 +127,10 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
         seal::ensure(given).map_err(failed)?;
     }
     // Whole at once: what is remembered outlives this working directory.
-    let root = global.value("root").map_or_else(|| Ok(default_root()), |root| std::path::absolute(root)).map_err(|error| {
-        usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default())))
-    })?;
+    let root = global
+        .value("root")
+        .map_or_else(|| Ok(default_root()), |root| std::path::absolute(root))
+        .map_err(|error| usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default()))))?;
     let context = Context { store: Store::new(root), global, arguments };
     let xray = look::XrayFile::open(&context).map_err(failed)?;
     let done = (verb.run)(&context);

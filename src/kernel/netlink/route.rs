@@ -209,7 +209,8 @@ fn kept(body: &[u8], index: u32) -> Option<Address> {
         return None;
     }
     let wanted = [libc::IFA_LOCAL, libc::IFA_ADDRESS, libc::IFA_BROADCAST];
-    let parts = attributes(body.get(8..)?).into_iter().filter(|(kind, _)| wanted.contains(kind)).map(|(kind, value)| (kind, value.to_vec()));
+    let parts =
+        attributes(body.get(8..)?).into_iter().filter(|(kind, _)| wanted.contains(kind)).map(|(kind, value)| (kind, value.to_vec()));
     Some(Address { family, prefix, parts: parts.collect() })
 }
 

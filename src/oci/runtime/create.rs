@@ -228,7 +228,6 @@ impl Making<'_> {
         }
     }
 
-
     /// Ends what was begun. The first error is the one to tell; what cannot be taken back is added to it.
     fn take_back(&mut self, mut error: Error) -> Error {
         if let Some(process) = self.process.take() {

@@ -198,7 +198,19 @@ mod tests {
     fn the_order_keeps_what_the_essay_promises() {
         in_order(
             INIT,
-            &["parent", "join", "time", "identity", "cgroup-namespace", "propagation", "rootfs", "mounts", "devices", "hooks", "pivot-root"],
+            &[
+                "parent",
+                "join",
+                "time",
+                "identity",
+                "cgroup-namespace",
+                "propagation",
+                "rootfs",
+                "mounts",
+                "devices",
+                "hooks",
+                "pivot-root",
+            ],
         );
         in_order(INIT, &["pivot-root", "sysctl", "masked-paths", "readonly-paths", "limits", "bounding", "user", "program", "start"]);
         in_order(

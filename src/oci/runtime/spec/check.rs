@@ -244,7 +244,10 @@ fn device_name(name: &str, key: &str) -> Judged {
     let bad = |letter: char| letter == '/' || letter == ':' || letter == '\0' || letter.is_whitespace();
     if name.is_empty() || name.len() > 15 || name == "." || name == ".." || name.contains(bad) {
         let name = name.escape_debug();
-        return complain(format!("linux.netDevices.{key}"), format!("`{name}` is no name of a network device: 1 to 15 bytes without slash, colon or space"));
+        return complain(
+            format!("linux.netDevices.{key}"),
+            format!("`{name}` is no name of a network device: 1 to 15 bytes without slash, colon or space"),
+        );
     }
     Ok(())
 }

@@ -105,7 +105,18 @@ mod tests {
 
     #[test]
     fn broken_texts_do_not_panic() {
-        for text in ["null", ": null", "\"a\": null", "{\"a\": null,", "{\"a\":null\"", "\"\\", "{\"\\null", "\x0bnull\x0b", "nullnull", "\"\":null,,"] {
+        for text in [
+            "null",
+            ": null",
+            "\"a\": null",
+            "{\"a\": null,",
+            "{\"a\":null\"",
+            "\"\\",
+            "{\"\\null",
+            "\x0bnull\x0b",
+            "nullnull",
+            "\"\":null,,",
+        ] {
             let _ = blanked(text.as_bytes());
         }
         let _ = blanked(&b"{\"a\":null,".repeat(100_000));
