@@ -40,7 +40,7 @@ mod world;
 
 pub use abilities::Abilities;
 pub use error::Error;
-pub use host::{Host, Run, Running};
+pub use host::{Host, Looking, Run, Running};
 pub use probe::Probe;
 pub use state::root as state_root;
 

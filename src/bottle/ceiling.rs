@@ -12,6 +12,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{Mode as Bits, OFlags};
@@ -273,6 +274,11 @@ fn limit(hierarchy: &Hierarchy, dir: &Path, pids: u64, memory: u64) {
 
 /// Three quarters of the machine's memory.
 fn memory_ceiling() -> u64 {
+    static CEILING: OnceLock<u64> = OnceLock::new();
+    *CEILING.get_or_init(read_memory_ceiling)
+}
+
+fn read_memory_ceiling() -> u64 {
     let text = fs::read(Path::new("/proc/meminfo")).unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     total.unwrap_or(1 << 20) * 1024 / 4 * 3

@@ -90,6 +90,34 @@ pub fn forget(name: &str) -> Result<(), Error> {
         .map_err(Error::at(format!("remove the state of the bottle `{name}`")))
 }
 
+/// As [`forget`], but the files are only moved out of the way: on a disk, removing a host's folders takes longer than booting. A keeper removes them
+/// when its bottle runs ([`empty_the_bin`]).
+///
+/// # Errors
+/// As [`forget`].
+pub fn set_aside(name: &str) -> Result<(), Error> {
+    let state = State::of(name)?;
+    if !state.dir().exists() {
+        return Err(Error::NotRunning { name: name.to_owned() });
+    }
+    let lock = state.lock()?;
+    remove(&state);
+    let aside = state::bin().join(format!("{name}.{}.{}", std::process::id(), crate::kernel::xray::now()));
+    let moved = crate::kernel::fs::create_dir_all(&state::bin(), 0o700).and_then(|()| {
+        std::fs::rename(state.dir(), &aside).map_err(|error| crate::kernel::Error::from_io("rename", state.dir().display(), &error))
+    });
+    drop(lock);
+    moved.map_err(Error::at(format!("set the state of the bottle `{name}` aside")))
+}
+
+/// Removes what [`set_aside`] has moved away. What cannot be removed now is tried again after the next boot.
+pub fn empty_the_bin() {
+    let bin = state::bin();
+    for name in crate::kernel::fs::list(&bin).unwrap_or_default() {
+        let _ = std::fs::remove_dir_all(bin.join(name));
+    }
+}
+
 fn remove(state: &State) {
     for dir in directories(state).unwrap_or_default() {
         // It stays listed as residue when it cannot be removed.

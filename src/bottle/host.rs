@@ -61,7 +61,23 @@ impl Host {
     /// # Errors
     /// The host is gone.
     pub fn probe(&self, probe: &Probe) -> Result<serde_json::Value, Error> {
-        match self.ask(&ToHost::Probe(probe.clone()), None)? {
+        self.begin_probe(probe).and_then(|looking| self.end_probe(&looking))
+    }
+
+    /// Begins to look at something: a child on the host does it while we go on. [`Host::end_probe`] has the answer.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn begin_probe(&self, probe: &Probe) -> Result<Looking, Error> {
+        self.send(&ToHost::Probe(probe.clone()), None).map(Looking)
+    }
+
+    /// The answer of a look that was begun on this host.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn end_probe(&self, looking: &Looking) -> Result<serde_json::Value, Error> {
+        match self.hear(&looking.0)? {
             (FromHost::Value(value), _) => Ok(value),
             (FromHost::InFile, descriptors) => {
                 let file = std::fs::File::from(descriptors.into_iter().next().ok_or_else(|| self.gone())?);
@@ -84,9 +100,17 @@ impl Host {
     }
 
     fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
+        self.send(request, descriptor).and_then(|connection| self.hear(&connection))
+    }
+
+    fn send(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<OwnedFd, Error> {
         let connection = socket::connect(&self.socket).map_err(|_| self.gone())?;
         let descriptors: Vec<_> = descriptor.iter().map(|fd| fd.as_fd()).collect();
         protocol::send(connection.as_fd(), request, &descriptors).map_err(|_| self.gone())?;
+        Ok(connection)
+    }
+
+    fn hear(&self, connection: &OwnedFd) -> Result<(FromHost, Vec<OwnedFd>), Error> {
         let ready = poll::readable(&[connection.as_fd()], Some(PATIENCE)).map_err(|_| self.gone())?;
         if ready.is_empty() {
             return Err(self.gone());
@@ -115,6 +139,10 @@ impl Host {
         }
     }
 }
+
+/// A look at a host that was begun and whose answer was not yet read.
+#[derive(Debug)]
+pub struct Looking(OwnedFd);
 
 /// A program to start on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,8 +41,8 @@ fn network(plan: &HostPlan) -> kernel::Result<()> {
     socket.set_up("lo", true)?;
     socket.set_up("eth0", true)?;
     socket.add_address("eth0", plan.address, address::PREFIX)?;
-    for other in &plan.others {
-        socket.add_address("lo", *other, 32)?;
+    if !plan.others.is_empty() {
+        socket.add_addresses("lo", &plan.others, 32)?;
     }
     if let Some(gateway) = plan.gateway {
         socket.add_route(std::net::Ipv4Addr::UNSPECIFIED, 0, gateway)?;

@@ -98,7 +98,8 @@ pub fn of(bottle: &State, mode: Mode) -> Result<Ids, Error> {
         Mode::Rootless => of_user(),
     };
     let text = serde_json::to_vec(&ids).unwrap_or_default();
-    fs::replace(&path, &text, 0o600).map_err(Error::at("keep the bottle's ids"))?;
+    // Not flushed: a power cut may take them along with the files that belong to them, and a bottle that boots need not wait for the disk.
+    fs::put(&path, &text, 0o600).map_err(Error::at("keep the bottle's ids"))?;
     Ok(ids)
 }
 

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use super::ceiling::Hierarchies;
 use super::protocol::{self, FromInit, FromKeeper, HostOverview, HostPlan, Overview, ToInit, ToKeeper};
 use super::world::{Layout, Trees, World};
-use super::{Abilities, Error, Internet, Mode, Spec, ceiling, ids, init, seed, state, world};
+use super::{Abilities, Error, Internet, Mode, Spec, ceiling, doctor, ids, init, seed, state, world};
 use crate::journal::Recorder;
 use crate::kernel::process::{self, Process};
 use crate::kernel::{exec, poll, reaper, socket, xray};
@@ -35,6 +35,7 @@ pub fn main(name: &str, applets: Vec<String>) -> i32 {
         Ok(mut keeper) => {
             let answer = protocol::send(client.as_fd(), &FromKeeper::World(keeper.overview()), &[]);
             if answer.is_ok() {
+                empty_the_bin();
                 keeper.serve(client);
             }
             i32::from(!keeper.end().is_empty())
@@ -44,6 +45,16 @@ pub fn main(name: &str, applets: Vec<String>) -> i32 {
             1
         }
     }
+}
+
+/// Removes what earlier worlds have left, in a child that holds nothing of this one.
+fn empty_the_bin() {
+    let child = process::clone3(nix::sched::CloneFlags::empty(), None, || {
+        reaper::set_name("empty-the-bin");
+        i32::from(exec::close_all_but(&[]).map(|()| doctor::empty_the_bin()).is_err())
+    });
+    // Nobody waits for it: if we end first, PID 1 of the machine reaps it. If it cannot be made, the next boot tries again.
+    drop(child);
 }
 
 /// A bottle from outside.
@@ -128,11 +139,8 @@ fn listen(world: &World, path: &Path) -> Result<OwnedFd, Error> {
     Ok(listener)
 }
 
-/// Clones PID 1 and lets it build the bottle's own small world.
+/// Clones PID 1 and lets it build the bottle's own small world. It goes on alone: what it meets is heard with [`hear`].
 fn start(world: &World, lock: &OwnedFd) -> Result<(Process, OwnedFd), Error> {
-    for host in &world.spec.hosts {
-        seed::host(world, host)?;
-    }
     let trees = Trees::of_machine(world)?;
     let (ours, theirs) = socket::pair().map_err(Error::at("make the lifeline"))?;
     let lock = exec::duplicate(lock.as_fd()).map_err(Error::at("hold the lock"))?;
@@ -148,12 +156,7 @@ fn start(world: &World, lock: &OwnedFd) -> Result<(Process, OwnedFd), Error> {
         if let Some(inheritance) = &inheritance {
             inheritance.trees.map(world, child.pid)?;
         }
-        protocol::send(ours.as_fd(), &ToInit::Go, &[]).map_err(Error::at("start the bottle"))?;
-        match hear(&ours, &child)? {
-            FromInit::Built => Ok(()),
-            FromInit::Failed(failure) => Err(failure.into()),
-            _ => Err(Error::Gone { name: world.spec.name.clone() }),
-        }
+        protocol::send(ours.as_fd(), &ToInit::Go, &[]).map_err(Error::at("start the bottle"))
     })();
     match built {
         Ok(()) => Ok((child, ours)),
@@ -212,6 +215,7 @@ fn abilities(world: &World) -> Abilities {
 }
 
 impl Keeper {
+    /// Prepares and orders the hosts while PID 1 still builds its small world: the orders wait in the socket.
     fn first_hosts(&mut self) -> Result<(), Error> {
         let names = self.world.spec.hosts.clone();
         for name in &names {
@@ -234,7 +238,12 @@ impl Keeper {
         let plan = self.host_plan(name)?;
         self.hosts.push(HostOverview { name: name.to_owned(), address: plan.address, up: false });
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(&listener).chain(&doors).map(|fd| fd.as_fd()).collect();
-        protocol::send(self.orders.as_fd(), &ToInit::Host(plan), &descriptors).map_err(Error::at("order a host"))
+        let sent = protocol::send(self.orders.as_fd(), &ToInit::Host(plan), &descriptors);
+        // A PID 1 that has ended has said why.
+        sent.or_else(|error| match hear(&self.orders, &self.init) {
+            Ok(FromInit::Failed(failure)) => Err(failure.into()),
+            _ => Err(Error::Kernel { doing: "order a host".to_owned(), source: error }),
+        })
     }
 
     fn host_plan(&self, name: &str) -> Result<HostPlan, Error> {

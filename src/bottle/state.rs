@@ -1,6 +1,7 @@
 //! Where bottles keep their state on the machine, and who holds one.
 //!
 //! ```text
+//! <root>/bin/                         what was set aside: removed when a bottle has booted
 //! <root>/bottles/NAME/lock            held (flock) by the keeper and PID 1: free means that the bottle is dead
 //!                    /spec.json       what it was booted as
 //!                    /ids             the range of ids that its files belong to
@@ -36,6 +37,11 @@ pub fn root() -> PathBuf {
     }
     let home = set("HOME").unwrap_or_else(|| PathBuf::from("/tmp"));
     set("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("bottleship")
+}
+
+/// Where the state of worlds that are over waits to be removed.
+pub fn bin() -> PathBuf {
+    root().join("bin")
 }
 
 /// The mode that the effective user has.

@@ -43,7 +43,7 @@ impl Place {
             }
         }
         // A fresh world: what an earlier one of this name left on the disk is not part of it. The learner's history is in the progress.
-        match bottle::doctor::forget(name) {
+        match bottle::doctor::set_aside(name) {
             Ok(()) | Err(bottle::Error::NotRunning { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -24,8 +24,8 @@ use super::place::{BENCH, Place};
 use super::progress::{Progress, StepStanding, Typed, UnitStanding};
 use super::unit::{Step, Unit};
 use super::view::{CheckView, Effect, StepView};
-use super::world::{Live, Look, World as _};
-use crate::bottle::Bottle;
+use super::world::Live;
+use crate::bottle::{Bottle, Looking, Probe};
 use crate::bottle::shell::{Ready, Shell, Size};
 use crate::journal::{Event, Log, Reader};
 
@@ -74,12 +74,14 @@ struct Moment {
     since_unit: u64,
     /// Which things of `gone` facts were there when the step began.
     baseline: BTreeMap<String, bool>,
-    /// The world as the step began.
+    /// The world as the step began: see [`Moment::settle`].
     snapshot: Value,
     /// Lines typed in this step.
     typed: Vec<String>,
     /// How many of what there were before the last line.
     census: Value,
+    /// The looks that will answer for `snapshot` and `census`, while their answers were not yet read.
+    looking: Option<(Looking, Looking)>,
 }
 
 /// The result of a verb that moves.
@@ -148,6 +150,7 @@ impl Session {
             let typed = self.entry_of(host, line, false);
             self.progress.typed(typed)?;
         }
+        self.moment.settle(&self.place)?;
         self.moment.typed.push(line.trim().to_owned());
         let mut event = Event::new("you", "line", line);
         host.clone_into(&mut event.host);
@@ -180,8 +183,9 @@ impl Session {
     }
 
     /// The world as the step began.
-    pub(in crate::course) fn began(&self) -> &Value {
-        &self.moment.snapshot
+    pub(in crate::course) fn began(&mut self) -> Result<&Value, Error> {
+        self.moment.settle(&self.place)?;
+        Ok(&self.moment.snapshot)
     }
 
     /// Ends the world; progress is on the disk already.
@@ -313,6 +317,7 @@ impl Moment {
             snapshot: Value::Null,
             typed: Vec::new(),
             census: Value::Null,
+            looking: None,
         };
         moment.activate(place, unit, step)?;
         Ok(moment)
@@ -329,10 +334,18 @@ impl Moment {
             self.baseline.insert(fact.id.clone(), there || earlier);
         }
         let bench = place.bottle.host(BENCH)?;
-        // Without a snapshot there is no `:diff`; that is no reason not to begin.
-        self.snapshot = world.look(BENCH, &Look::Probe(crate::bottle::Probe::Snapshot)).unwrap_or_default();
-        self.census = bench.probe(&crate::bottle::Probe::Census)?;
+        self.looking = Some((bench.begin_probe(&Probe::Snapshot)?, bench.begin_probe(&Probe::Census)?));
         self.typed.clear();
+        Ok(())
+    }
+
+    /// Reads how the world was as the step began. The bottle looks while the learner reads the step; so this must come before anything is typed.
+    fn settle(&mut self, place: &Place) -> Result<(), Error> {
+        let Some((snapshot, census)) = self.looking.take() else { return Ok(()) };
+        let bench = place.bottle.host(BENCH)?;
+        // Without a snapshot there is no `:diff`; that is no reason not to begin.
+        self.snapshot = Live { bottle: &place.bottle }.snapshot(bench, &snapshot).unwrap_or_default();
+        self.census = bench.end_probe(&census)?;
         Ok(())
     }
 }

@@ -51,21 +51,37 @@ impl World for Live<'_> {
     fn look(&mut self, host: &str, look: &Look) -> Result<Value, String> {
         let host = self.bottle.host(host).map_err(|error| error.to_string())?;
         match look {
-            Look::Probe(probe) => {
-                let document = host.probe(probe).map_err(|error| error.to_string())?;
-                match (document.get("error").and_then(Value::as_str).map(str::to_owned), document) {
-                    (Some(error), _) => Err(error),
-                    (None, Value::Object(mut things)) if *probe == Probe::Snapshot => {
-                        // What the host has written is seen from outside only, in its layers.
-                        let folder = self.bottle.dir().join("hosts").join(host.name());
-                        things.extend(bottle::probe::written(&folder).map_err(|error| error.to_string())?);
-                        Ok(Value::Object(things))
-                    }
-                    (None, document) => Ok(document),
-                }
+            Look::Probe(Probe::Snapshot) => {
+                let looking = host.begin_probe(&Probe::Snapshot).map_err(|error| error.to_string())?;
+                self.snapshot(host, &looking)
             }
+            Look::Probe(probe) => answered(host.probe(probe)),
             Look::Run(command) => run(host, command).map_err(|error| error.to_string()),
         }
+    }
+}
+
+impl Live<'_> {
+    /// The snapshot that `looking` was begun for.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn snapshot(&self, host: &bottle::Host, looking: &bottle::Looking) -> Result<Value, String> {
+        let mut document = answered(host.end_probe(looking))?;
+        if let Value::Object(things) = &mut document {
+            // What the host has written is seen from outside only, in its layers.
+            let folder = self.bottle.dir().join("hosts").join(host.name());
+            things.extend(bottle::probe::written(&folder).map_err(|error| error.to_string())?);
+        }
+        Ok(document)
+    }
+}
+
+fn answered(document: Result<Value, bottle::Error>) -> Result<Value, String> {
+    let document = document.map_err(|error| error.to_string())?;
+    match document.get("error").and_then(Value::as_str) {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(document),
     }
 }
 

@@ -386,7 +386,7 @@ fn try_solved(prover: &mut Prover<'_>, entry: &Entry, seed: &str, rows: &mut Vec
         prover.row(rows, &id, "P8", "solutions", Outcome::NotHere("no solution applies on this machine".to_owned()));
         return session.end();
     };
-    let start = session.began().clone();
+    let start = session.began()?.clone();
     let mut begins = vec![start];
     for part in parts(&console) {
         let step = session.position();
@@ -400,7 +400,7 @@ fn try_solved(prover: &mut Prover<'_>, entry: &Entry, seed: &str, rows: &mut Vec
         let recorded = Recorded { documents: std::mem::take(&mut once.seen) };
         mutants::prove(prover, &session, step, &recorded, rows);
         flapping(prover, &session, step, recorded, rows);
-        begins.push(session.began().clone());
+        begins.push(session.began()?.clone());
     }
     pure(prover, &session, &format!("solved, seed {seed}"), rows);
     same_world(prover, &mut session, &unit, &begins, rows)?;
@@ -436,7 +436,7 @@ fn same_world(
             continue;
         }
         session.goto(&step.id)?;
-        let mut changed = diff(walked, session.began());
+        let mut changed = diff(walked, session.began()?);
         if !changed.is_empty() {
             let restless = restless(session, SETTLE).unwrap_or_default();
             changed.retain(|line| !restless.contains(&line.what));

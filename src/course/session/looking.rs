@@ -39,6 +39,7 @@ impl Session {
     /// # Errors
     /// The world is gone.
     pub fn diff(&mut self) -> Result<Vec<DiffLine>, Error> {
+        self.moment.settle(&self.place)?;
         let look = Look::Probe(Probe::Snapshot);
         let now = Live { bottle: &self.place.bottle }
             .look(BENCH, &look)

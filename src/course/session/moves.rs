@@ -265,6 +265,7 @@ impl Session {
         }
         let name = self.other_name();
         let (mut place, mut moment, mut replayed) = make(&self.course, &self.progress, &self.options, &self.unit, self.step, &name)?;
+        moment.settle(&place)?;
         // The copy is as far as the original: the lines of this step too.
         let attempt = self.progress.seen(&self.unit.id).map_or(0, |unit| unit.attempt);
         let typed = self.progress.replay(&self.unit.id, attempt, &[&self.current().id]);

@@ -92,14 +92,21 @@ impl Socket {
     /// # Errors
     /// EEXIST when it has it, ENODEV without the link.
     pub fn add_address(&mut self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
-        let index = self.index(name)?;
-        // struct ifaddrmsg: family, prefix length, flags, scope, index.
-        let mut part = vec![libc::AF_INET as u8, prefix, 0, 0];
-        part.extend_from_slice(&index.to_ne_bytes());
-        let request = Request::new(libc::RTM_NEWADDR, CREATE, &part)
-            .attr(libc::IFA_LOCAL, &address.octets())
-            .attr(libc::IFA_ADDRESS, &address.octets());
+        let request = address_request(self.index(name)?, address, prefix);
         self.done("address add", name, format_args!("{address}/{prefix} dev {name}"), request)
+    }
+
+    /// Gives a link several IPv4 addresses in one message: each message is a round trip, and takes the network's lock.
+    ///
+    /// # Errors
+    /// As [`Socket::add_address`]; then some of them may be there.
+    pub fn add_addresses(&mut self, name: &str, addresses: &[Ipv4Addr], prefix: u8) -> Result<()> {
+        let index = self.index(name)?;
+        let requests = addresses.iter().map(|address| address_request(index, *address, prefix)).collect();
+        let count = addresses.len();
+        xray::call("netlink address add", &name, format_args!("{count} addresses /{prefix} dev {name}"), || {
+            self.ask_all(requests).map(drop)
+        })
     }
 
     /// Sends what goes to `target`/`prefix` to the neighbour `gateway`.
@@ -212,6 +219,13 @@ fn kept(body: &[u8], index: u32) -> Option<Address> {
     let parts =
         attributes(body.get(8..)?).into_iter().filter(|(kind, _)| wanted.contains(kind)).map(|(kind, value)| (kind, value.to_vec()));
     Some(Address { family, prefix, parts: parts.collect() })
+}
+
+/// `struct ifaddrmsg` (family, prefix length, flags, scope, index) and the address.
+fn address_request(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
+    let mut part = vec![libc::AF_INET as u8, prefix, 0, 0];
+    part.extend_from_slice(&index.to_ne_bytes());
+    Request::new(libc::RTM_NEWADDR, CREATE, &part).attr(libc::IFA_LOCAL, &address.octets()).attr(libc::IFA_ADDRESS, &address.octets())
 }
 
 /// `struct rtmsg`: family, prefix lengths, tos, table, protocol, scope, type, flags.
