@@ -25,8 +25,8 @@ use super::progress::{Progress, StepStanding, Typed, UnitStanding};
 use super::unit::{Step, Unit};
 use super::view::{CheckView, Effect, StepView};
 use super::world::Live;
-use crate::bottle::{Bottle, Looking, Probe};
 use crate::bottle::shell::{Ready, Shell, Size};
+use crate::bottle::{Bottle, Looking, Probe};
 use crate::journal::{Event, Log, Reader};
 
 /// How a session is to start.
