@@ -21,6 +21,7 @@
 mod background;
 pub mod console;
 pub mod echo;
+pub mod keyboard;
 pub mod marks;
 mod place;
 
@@ -299,7 +300,14 @@ impl Shell {
 
     /// Whether the program in the foreground waits for a key and makes no marks: a typist may go on.
     pub fn reads_keys(&self) -> bool {
-        !self.echo.pending() && self.nothing_waits() && foreground::reads_terminal(self.tty.as_fd())
+        !self.echo.pending() && self.idle(foreground::reads_terminal)
+    }
+
+    /// Whether `reads` says that somebody is blocked reading the terminal, and all that was typed has been read, and all that was said has been
+    /// heard: the shell says that it waits before it does.
+    fn idle(&self, reads: impl FnOnce(BorrowedFd<'_>) -> bool) -> bool {
+        let unheard = || poll::readable(&[self.tty.as_fd()], Some(Duration::ZERO));
+        self.nothing_waits() && reads(self.tty.as_fd()) && unheard().is_ok_and(|readable| readable.is_empty())
     }
 
     /// Whether all whole lines that were typed have been read. To be asked *before* whether somebody is blocked reading: a program that has not
@@ -310,7 +318,7 @@ impl Shell {
 
     /// Whether the first shell itself reads the terminal: it runs `read`, or it is at a prompt whose marks were taken away.
     pub fn reads_itself(&self) -> bool {
-        !self.echo.pending() && self.nothing_waits() && foreground::leader_reads_terminal(self.tty.as_fd())
+        !self.echo.pending() && self.idle(foreground::leader_reads_terminal)
     }
 
     /// The next event, waiting for it at most `patience` long (for ever without one).
@@ -430,8 +438,7 @@ impl Shell {
     /// history. So a prompt counts once bash is seen to be blocked in read(2) with nothing to read. True if that is so.
     fn settle(&mut self) -> kernel::Result<bool> {
         let Some((_, since)) = &self.settling else { return Ok(false) };
-        let idle = self.nothing_waits() && foreground::reads_terminal(self.tty.as_fd());
-        if !idle && since.elapsed() < SETTLED {
+        if !self.idle(foreground::reads_terminal) && since.elapsed() < SETTLED {
             return Ok(false);
         }
         let Some((prompt, _)) = self.settling.take() else { return Ok(false) };

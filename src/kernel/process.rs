@@ -220,6 +220,11 @@ pub fn try_wait(process: BorrowedFd<'_>) -> Result<Option<Exit>> {
     }
 }
 
+/// The number of the calling thread.
+pub fn thread_id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
 /// State and start time of a process: the fields 3 and 22 of `/proc/PID/stat`. `None` when it is gone. With the start time a number that was
 /// used again is told from the process that was meant.
 pub fn look(pid: i32) -> Option<(char, u64)> {

@@ -201,6 +201,14 @@ pub fn keys<F: AsFd>(terminal: F) -> Result<Changed<F>> {
     })
 }
 
+/// Makes a terminal the standard input of this process.
+///
+/// # Errors
+/// dup2(2) refused.
+pub fn become_stdin(terminal: BorrowedFd<'_>) -> Result<()> {
+    nix::unistd::dup2_stdin(terminal).map_err(|errno| Error::new("dup2", "standard input", errno))
+}
+
 /// Whole lines, echoed, as usual; but Ctrl-C and Ctrl-Z are characters of the line and no signals.
 ///
 /// # Errors

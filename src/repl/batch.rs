@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 
-use super::desk::{Answer, Desk};
+use super::desk::{self, Answer, Desk};
 use super::lexer;
 use super::typist::{Fed, Typist};
 use crate::bottle::shell::console::Person;
@@ -49,7 +49,7 @@ impl Script {
     /// The next command with all lines that belong to it.
     fn next_command(&mut self) -> Option<String> {
         let mut command = self.lines.pop_front()?;
-        while lexer::goes_on(&command) {
+        while !desk::is_verb(&command) && lexer::goes_on(&command) {
             let Some(line) = self.lines.pop_front() else { break };
             command = format!("{command}\n{line}");
         }

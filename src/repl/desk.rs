@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::lexer;
 use super::typist::{Fed, Typist};
 use super::verbs::{self, Verb};
 use super::{tracer::Tracer, views};
@@ -131,10 +132,8 @@ impl Desk {
         if trimmed.is_empty() {
             return Answer::of(self.step());
         }
-        if let Some(verb) = trimmed.strip_prefix(':')
-            && !is_shell_colon(verb)
-        {
-            return self.verb(verb, false);
+        if is_verb(trimmed) {
+            return self.verb(&trimmed[1..], false);
         }
         match trimmed.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace)) {
             Some((host, line)) => self.on_host(host, line.trim_start(), typist),
@@ -347,6 +346,25 @@ impl Desk {
         let note = "Your shell has ended; this is a new one. Files, mounts, processes and cgroups are as you left them; variables, functions and the working directory are not. `:quit` leaves the course.";
         Ok(Doc::new().paragraph(markdown::inline(note)))
     }
+}
+
+/// Whether a line is a course command, complete as it is, whatever quotes it has.
+pub fn is_verb(line: &str) -> bool {
+    line.trim_start().strip_prefix(':').is_some_and(|after| !is_shell_colon(after))
+}
+
+/// A text of several lines that was pasted: one by one where some are course commands or for another host; else whole, as one entry of the shell.
+pub fn parts(text: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        match commands.last_mut() {
+            Some(last) if !is_verb(last) && lexer::goes_on(last) => *last = format!("{last}\n{line}"),
+            _ => commands.push(line.to_owned()),
+        }
+    }
+    commands.retain(|command| !command.trim().is_empty());
+    let ours = commands.iter().any(|command| is_verb(command) || command.trim_start().starts_with('@'));
+    if ours { commands } else { vec![text.to_owned()] }
 }
 
 /// `: ${x:=1}` and `:>file` are the shell's own colon; verbs are words.

@@ -16,7 +16,7 @@ use rustyline::{ColorMode, Context, Editor, Helper};
 
 use super::complete::Offers;
 use super::lexer::{self, Kind};
-use super::verbs;
+use super::{desk, verbs};
 
 /// Lines of history that are kept per course.
 const HISTORY: usize = 5000;
@@ -75,13 +75,7 @@ impl LineEditor {
         editor.set_helper(Some(Knowing { knows: RefCell::default(), rich }));
         // None yet at the first start.
         let _ = editor.load_history(history);
-        let edits = std::env::var_os("TERM").is_none_or(|term| !UNABLE.iter().any(|unable| term.eq_ignore_ascii_case(unable)));
-        Ok(LineEditor { editor, edits })
-    }
-
-    /// Whether keys are read one by one; a terminal that cannot move its cursor gives whole lines.
-    pub fn edits(&self) -> bool {
-        self.edits
+        Ok(LineEditor { editor, edits: edits() })
     }
 
     /// A way to print while a line is edited; none on a terminal that cannot move its cursor.
@@ -94,16 +88,10 @@ impl LineEditor {
         }))
     }
 
-    /// Edits a line, beginning with `begun`. `prompt` is plain and in colour.
+    /// Edits a line, beginning with `begun`. `prompt` is plain and in colour. The rest of a command is a line of which nothing is known.
     pub fn line(&mut self, prompt: &(String, String), begun: &str, knows: Knows) -> Typed {
         self.know(knows);
         self.read(prompt, begun)
-    }
-
-    /// Edits the rest of a command, or another line that stands by itself.
-    pub fn rest(&mut self, prompt: &str) -> Typed {
-        self.know(Knows::default());
-        self.read(&(prompt.to_owned(), prompt.to_owned()), "")
     }
 
     /// Adds a line to the history, and to its file.
@@ -129,6 +117,11 @@ impl LineEditor {
             Err(_) => Typed::End,
         }
     }
+}
+
+/// Whether keys are read one by one; a terminal that cannot move its cursor gives whole lines.
+pub fn edits() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| !UNABLE.iter().any(|unable| term.eq_ignore_ascii_case(unable)))
 }
 
 struct Knowing {
@@ -170,7 +163,7 @@ impl Hinter for Knowing {
 impl Validator for Knowing {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        let goes_on = self.knows.borrow().whole && !text.trim_start().starts_with(':') && lexer::goes_on(text);
+        let goes_on = self.knows.borrow().whole && !desk::is_verb(text) && lexer::goes_on(text);
         Ok(if goes_on { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Command;
 
 use super::complete::Offers;
-use super::desk::{Answer, Desk, HOME};
-use super::editor::{Above, Knows, LineEditor, Typed};
+use super::desk::{self, Answer, Desk, HOME};
+use super::editor::{self, Above, Knows, LineEditor, Typed};
 use super::typist::{Fed, Typist};
-use crate::bottle::shell::console::{self, Person, Taken};
+use crate::bottle::shell::console::{self, Person};
+use crate::bottle::shell::keyboard::Keyboard;
 use crate::bottle::shell::{Background, Ready};
 use crate::ui::Style;
 
@@ -23,6 +24,7 @@ fn mark(what: &str) {
 
 /// The person's side: the editor, and what is on the screen.
 struct Seat {
+    keyboard: Option<Keyboard>,
     editor: LineEditor,
     marks: bool,
     /// Whether the last thing shown ended its line.
@@ -34,8 +36,9 @@ struct Seat {
 /// The prompt until the learner leaves it; gives the exit code.
 pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Result<i32> {
     let marks = std::env::var_os("BOTTLESHIP_PTY_MARKS").is_some_and(|value| value == "1");
-    let mut seat = Seat { editor: LineEditor::new(&history, desk.style.colour)?, marks, line_start: true, told: false };
-    let _terminal = Taken::begin(seat.editor.edits());
+    // Before the editor looks at standard input. What is no terminal stays as it is.
+    let keyboard = Keyboard::take(editor::edits()).ok();
+    let mut seat = Seat { keyboard, editor: LineEditor::new(&history, desk.style.colour)?, marks, line_start: true, told: false };
     let mut status = 0;
     let mut asked = false;
     seat.answer(&Answer::of(desk.step()), &desk.style);
@@ -61,12 +64,14 @@ pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Resu
         if !line.trim().is_empty() {
             seat.editor.keep(&line, &history);
         }
-        let answer = desk.enter(&line, &mut seat);
-        seat.answer(&answer, &desk.style);
-        if answer.quit {
-            return Ok(0);
+        for line in desk::parts(&line) {
+            let answer = desk.enter(&line, &mut seat);
+            seat.answer(&answer, &desk.style);
+            if answer.quit {
+                return Ok(0);
+            }
+            status = answer.status;
         }
-        status = answer.status;
     }
 }
 
@@ -85,12 +90,41 @@ impl Seat {
         if self.marks {
             mark(&format!("ready;{status}"));
         }
-        let typed = self.editor.line(&prompt, &ready.typed, knows);
+        let typed = self.edit(&prompt, &ready.typed, knows);
         if let Some(bytes) = ear.map(Ear::end) {
             // If the shell is gone, the next line tells.
             let _ = desk.absorb(&bytes);
         }
         typed
+    }
+}
+
+impl Seat {
+    /// Lets a line be edited, with the keys that were typed ahead.
+    fn edit(&mut self, prompt: &(String, String), begun: &str, knows: Knows) -> Typed {
+        let editor = &mut self.editor;
+        match &self.keyboard {
+            None => editor.line(prompt, begun, knows),
+            Some(keyboard) if editor::edits() => keyboard.lend(|| editor.line(prompt, begun, knows)),
+            Some(keyboard) => {
+                if let Some(line) = keyboard.line() {
+                    println!("{}{line}", prompt.0);
+                    return Typed::Line(line);
+                }
+                // Where whole lines are read, nothing can be put into one; so what was begun is put in front.
+                match (begun.to_owned() + &keyboard.begun(), editor.line(prompt, "", knows)) {
+                    (begun, Typed::Line(line)) => Typed::Line(begun + &line),
+                    (_, other) => other,
+                }
+            }
+        }
+    }
+
+    fn rest_of(&mut self, prompt: &str) -> Option<String> {
+        match self.edit(&(prompt.to_owned(), prompt.to_owned()), "", Knows::default()) {
+            Typed::Line(line) => Some(line),
+            Typed::Interrupt | Typed::End => None,
+        }
     }
 }
 
@@ -133,7 +167,7 @@ fn offers(desk: &mut Desk, ready: &Ready, tools: &Command) -> Offers {
 
 impl Typist for Seat {
     fn person(&mut self) -> Option<Person> {
-        Person::take().ok()
+        self.keyboard.as_ref().and_then(|keyboard| Person::take(keyboard).ok())
     }
 
     fn marks(&self) -> bool {
@@ -163,10 +197,7 @@ impl Typist for Seat {
         if self.marks {
             mark("more");
         }
-        match self.editor.rest("> ") {
-            Typed::Line(line) => Some(line),
-            Typed::Interrupt | Typed::End => None,
-        }
+        self.rest_of("> ")
     }
 
     fn feed(&mut self, shell: bool) -> Fed {
@@ -185,10 +216,7 @@ impl Typist for Seat {
         if self.marks {
             mark("verb");
         }
-        match self.editor.rest("course command (the program runs on): ") {
-            Typed::Line(line) => Some(line),
-            Typed::Interrupt | Typed::End => None,
-        }
+        self.rest_of("course command (the program runs on): ")
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::support::{Call, Sandbox};
 use crate::terminal::Terminal;
 
+mod ahead;
 mod batch;
 mod editing;
 mod shells;

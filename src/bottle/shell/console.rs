@@ -3,10 +3,14 @@
 //! Keys go through as they are, so that Ctrl-C, Ctrl-Z and full-screen programs find what they expect: it is the shell's own terminal that
 //! turns Ctrl-C into a signal. A change of the window's size goes through too. One key is ours: Ctrl-] calls the prompt for one course
 //! command while the program goes on (twice, it goes to the program).
+//!
+//! Lines that are typed ahead wait in the keyboard's queue until a program waits for keys. If none does, they are for the prompt, as course
+//! commands may be; a shell that found them in its terminal would run them unseen.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use super::keyboard::{Keyboard, Terminal};
 use super::{Event, Ready, Shell};
 use crate::kernel::{self, poll, pty};
 
@@ -15,35 +19,26 @@ pub const CALL: u8 = 0x1d;
 /// The first pause before a look at whether the program waits for keys; it doubles until [`SELDOM`].
 const OFTEN: Duration = Duration::from_millis(5);
 const SELDOM: Duration = Duration::from_secs(1);
+/// The longest pause while keys wait for somebody.
+const AHEAD: Duration = Duration::from_millis(40);
+/// Ctrl-C, Ctrl-\, Ctrl-Z, Ctrl-Q, Ctrl-S: what a terminal obeys at once, whoever reads it.
+const OBEYED: [u8; 5] = [0x03, 0x1c, 0x1a, 0x11, 0x13];
 
 /// The terminal of a person, given to the programs in the shell while this lives.
 #[derive(Debug)]
 pub struct Person {
-    _raw: pty::Changed<std::io::Stdin>,
+    keyboard: Keyboard,
+    _raw: pty::Changed<Terminal>,
     resizes: pty::Resizes,
 }
 
 impl Person {
-    /// Takes our standard input, a terminal, for raw keys.
+    /// Takes the keyboard for raw keys.
     ///
     /// # Errors
-    /// It is no terminal.
-    pub fn take() -> kernel::Result<Self> {
-        Ok(Person { resizes: pty::Resizes::listen()?, _raw: pty::raw(std::io::stdin())? })
-    }
-}
-
-/// Our own terminal, taken for as long as the prompt lives: between two programs that read it no key is lost, and Ctrl-C ends nobody.
-#[derive(Debug)]
-pub struct Taken {
-    _mode: Option<pty::Changed<std::io::Stdin>>,
-}
-
-impl Taken {
-    /// Takes it. `edits`: an editor will read keys; else whole lines are read. What is no terminal stays as it is.
-    pub fn begin(edits: bool) -> Self {
-        let stdin = std::io::stdin();
-        Taken { _mode: if edits { pty::keys(stdin) } else { pty::lines_without_signals(stdin) }.ok() }
+    /// It is no terminal any more.
+    pub fn take(keyboard: &Keyboard) -> kernel::Result<Self> {
+        Ok(Person { resizes: pty::Resizes::listen()?, _raw: keyboard.raw()?, keyboard: keyboard.clone() })
     }
 }
 
@@ -100,8 +95,10 @@ impl Follow<'_> {
             if let Some(stop) = self.events(show, &mut pause)? {
                 return Ok(stop);
             }
-            let patience = self.shell.pause().or(self.watch.then_some(pause));
-            match self.wait(patience)? {
+            self.hand_over()?;
+            let ahead = self.person.is_some_and(|person| person.keyboard.waits());
+            let looks = if ahead { Some(pause.min(AHEAD)) } else { self.watch.then_some(pause) };
+            match self.wait(self.shell.pause().or(looks))? {
                 Woken::Keys => {
                     if let Some(stop) = self.keys()? {
                         return Ok(stop);
@@ -109,8 +106,8 @@ impl Follow<'_> {
                     pause = OFTEN;
                     self.watch |= self.again;
                 }
-                Woken::Nothing if self.watch && self.shell.pause().is_none() => {
-                    if self.shell.reads_keys() {
+                Woken::Nothing if self.shell.pause().is_none() => {
+                    if self.watch && !ahead && self.shell.reads_keys() {
                         return Ok(Stop::Reads);
                     }
                     pause = (pause * 2).min(SELDOM);
@@ -153,12 +150,11 @@ impl Follow<'_> {
 
     /// Waits for the shell, a key, a new size, or the side.
     fn wait(&mut self, patience: Option<Duration>) -> kernel::Result<Woken> {
-        let stdin = std::io::stdin();
         let [tty, ended] = self.shell.descriptors();
         let mut descriptors = vec![tty, ended];
         let person_at = descriptors.len();
         if let Some(person) = self.person {
-            descriptors.extend([stdin.as_fd(), person.resizes.as_fd()]);
+            descriptors.extend([person.keyboard.terminal(), person.resizes.as_fd()]);
         }
         let side_at = descriptors.len();
         descriptors.extend(self.side.as_deref().and_then(Side::descriptor));
@@ -183,13 +179,29 @@ impl Follow<'_> {
     }
 
     fn keys(&mut self) -> kernel::Result<Option<Stop>> {
+        let Some(person) = self.person else { return Ok(None) };
         // A terminal that has gone away will end us by SIGHUP; until then there are no more keys.
-        let Some(keys) = poll::read_some(std::io::stdin().as_fd())? else { return Ok(Some(Stop::Gone)) };
+        let Some(keys) = poll::read_some(person.keyboard.terminal())? else { return Ok(Some(Stop::Gone)) };
         match keys.as_slice() {
-            [CALL] => Ok(Some(Stop::Called)),
-            [CALL, CALL] => self.shell.keys(&[CALL]).map(|()| None),
-            keys => self.shell.keys(keys).map(|()| None),
+            [CALL] => return Ok(Some(Stop::Called)),
+            [CALL, CALL] => person.keyboard.push(&[CALL]),
+            keys => person.keyboard.push(keys),
         }
+        Ok(None)
+    }
+
+    /// Gives keys from the queue to the program in the foreground, as far as it is for them.
+    fn hand_over(&mut self) -> kernel::Result<()> {
+        let Some(person) = self.person.filter(|person| person.keyboard.waits()) else { return Ok(()) };
+        let line_mode = pty::line_mode(self.shell.descriptors()[0]);
+        let reads = || self.shell.pause().is_none() && self.shell.reads_keys();
+        let keys = person.keyboard.shift(|keys| match keys.iter().rposition(|key| OBEYED.contains(key)) {
+            _ if !line_mode => keys.len(),
+            Some(obeyed) => obeyed + 1,
+            None if reads() => keys.iter().position(|key| matches!(key, b'\r' | b'\n' | 0x04)).map_or(keys.len(), |end| end + 1),
+            None => 0,
+        });
+        if keys.is_empty() { Ok(()) } else { self.shell.keys(&keys) }
     }
 }
 

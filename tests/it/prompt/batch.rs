@@ -66,3 +66,10 @@ fn a_course_that_is_not_there_is_an_error_with_a_cause() {
     let output = sandbox.bottleship(["run", "/nowhere"]).exits(125);
     assert!(output.stderr.contains("error: read the script `/nowhere`"), "{output}");
 }
+
+#[test]
+fn a_course_command_ends_with_its_line_whatever_quotes_it_has() {
+    let sandbox = Sandbox::new();
+    let output = bottleship(&sandbox, &[]).input(":note it's here\necho after $((1+1))\n").succeeds();
+    assert!(output.stdout.contains("after 2\n"), "{output}");
+}
