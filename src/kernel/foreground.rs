@@ -61,7 +61,9 @@ fn reads(pid: i32, device: u64) -> bool {
         let controlling = rustix::fs::makedev(5, 0);
         fs::metadata(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|file| file.rdev() == device || file.rdev() == controlling)
     };
-    numbers_in(&format!("/proc/{pid}/task")).filter_map(|thread| Call::of(pid, thread)).any(|call| call.descriptors().iter().any(is_terminal))
+    numbers_in(&format!("/proc/{pid}/task"))
+        .filter_map(|thread| Call::of(pid, thread))
+        .any(|call| call.descriptors().iter().any(is_terminal))
 }
 
 /// The system call that a thread is blocked in.
