@@ -191,6 +191,17 @@ impl Bottle {
         &self.abilities
     }
 
+    /// The bottle's PID 1, by its number outside: the only child of the keeper.
+    ///
+    /// # Errors
+    /// The keeper is gone, or it has no child any more.
+    pub fn first_process(&self) -> kernel::Result<i32> {
+        let path = format!("/proc/{0}/task/{0}/children", self.keeper.pid);
+        let children = kernel::fs::read(Path::new(&path))?;
+        let first = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+        first.ok_or_else(|| kernel::Error::new("read", path, kernel::error::Errno::ESRCH))
+    }
+
     /// Ends the bottle and waits until nothing of it is left but its state folder.
     ///
     /// # Errors

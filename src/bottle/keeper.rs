@@ -205,6 +205,7 @@ fn abilities(world: &World) -> Abilities {
             abilities.refuse("internet", "this bottle's internet is simulated: start it with `--internet real` for the true one")
         }
     }
+    abilities.refuse("docker", "Docker's commands are not in this version of Bottleship yet");
     abilities.grant("overlay");
     if Path::new("/dev/net/tun").exists() {
         abilities.grant("tun");

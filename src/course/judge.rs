@@ -7,6 +7,8 @@ mod state;
 
 use std::collections::BTreeMap;
 
+pub(in crate::course) use history::fits;
+
 use super::fact::{Fact, Kind, Since};
 use super::text::{Params, fill};
 use super::view::Verdict;

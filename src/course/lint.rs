@@ -1,6 +1,8 @@
 //! What can be said about a course without a bottle: solutions that do not fit their lab, wrong answers without an expectation, hints that give
 //! the solution away (P11), texts that name nothing they saw.
 
+mod tools;
+
 use std::path::PathBuf;
 
 use super::console::Console;
@@ -14,6 +16,8 @@ use super::unit::{Step, Unit};
 const TOKEN: usize = 5;
 /// Labs have at least this many wrong answers.
 const WRONG: usize = 3;
+/// And as many hints in each step.
+const HINTS: usize = 3;
 
 /// Everything that is doubtful in the course.
 pub fn course(course: &Course) -> Vec<Problem> {
@@ -49,6 +53,7 @@ pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
         add("needs", format!("there is no unit `{need}`"), &hint);
     }
     if !unit.lab {
+        problems.extend(unnamed_tools(entry, &[]));
         return problems;
     }
     let params = params::draw(&unit.params, "example", &unit.id);
@@ -68,6 +73,10 @@ pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
     for (name, console) in &wrong {
         problems.extend(expectation(unit, name, console));
     }
+    let transcripts: Vec<(String, Console)> =
+        right.iter().cloned().chain(wrong.iter().map(|(name, console)| (format!("wrong/{name}"), console.clone()))).collect();
+    problems.extend(unnamed_tools(entry, &transcripts));
+    problems.extend(scanty(entry));
     for (step, hint, token) in leaks(unit, &right) {
         let what = format!("the hint \"{hint}\" holds `{token}`, which every solution types");
         problems.push(Problem {
@@ -79,6 +88,45 @@ pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
         });
     }
     problems
+}
+
+fn unnamed_tools(entry: &Entry, transcripts: &[(String, Console)]) -> Vec<Problem> {
+    let id = &entry.example.id;
+    let told = |(place, tools): (String, std::collections::BTreeSet<String>)| {
+        let needs: Vec<String> = tools.into_iter().map(|tool| format!("tool:{tool}")).collect();
+        let (file, key) = match place.is_empty() {
+            true => (entry.file.clone(), "world.needs"),
+            false => (PathBuf::from(format!("solutions/{id}/{place}.console")), "needs"),
+        };
+        let what = format!("uses programs that a machine may lack: {}", needs.join(", "));
+        Problem { file, line: 0, key: key.to_owned(), what, hint: Some("name them in `world: {needs: [...]}`".to_owned()) }
+    };
+    tools::unnamed(entry, transcripts).into_iter().map(told).collect()
+}
+
+/// What every step of a lab has: three hints and a debrief; and a lab has mistakes that it knows.
+fn scanty(entry: &Entry) -> Vec<Problem> {
+    let unit = &entry.example;
+    let problem = |key: String, what: &str, hint: &str| Problem {
+        file: entry.file.clone(),
+        line: 0,
+        key,
+        what: what.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    let mut found = Vec::new();
+    for step in &unit.steps {
+        if step.hints.len() != HINTS {
+            found.push(problem(format!("step {}", step.id), "has not three hints", "from vague to plain"));
+        }
+        if step.debrief.is_none() {
+            found.push(problem(format!("step {}", step.id), "has no debrief", "say in a sentence what was learned"));
+        }
+    }
+    if unit.steps.iter().all(|step| step.mistakes.is_empty()) {
+        found.push(problem("steps".to_owned(), "knows no mistake", "name one that learners make: `mistakes: [{id, when, say}]`"));
+    }
+    found
 }
 
 fn weak_hints(step: &Step) -> Vec<String> {

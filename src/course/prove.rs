@@ -4,11 +4,16 @@
 //! bottles on several seeds; each gives one line. What the transcripts hold is typed by a [`Typist`] (the real prompt on a real terminal, see
 //! `tools::prove`); what must look into the world, or change what is seen of it, runs on a [`super::Session`] in this process.
 
+mod down;
 pub mod lab;
 pub mod lesson;
 mod mutants;
+mod offline;
 mod output;
 pub mod planted;
+mod solved;
+mod still;
+mod transcripts;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,7 +45,7 @@ pub const PROOFS: [(&str, &str); 15] = [
     ("P12", "every run and output block replays"),
     ("P13", "all of it without a network outside"),
     ("P14", "set-up under 2 s, a check under 200 ms"),
-    ("P15", "the prover catches a planted vacuous lab, an impure check, a leaking hint"),
+    ("P15", "the prover catches what is planted: a vacuous lab, an impure check, a leaking hint, and more"),
 ];
 
 /// How one proof came out.
@@ -145,7 +150,10 @@ impl<'p> Prover<'p> {
     /// There is no such unit.
     pub fn unit(&mut self, id: &str) -> Result<Vec<Row>, Error> {
         let entry = self.course.entry(id)?.clone();
-        Ok(if entry.example.lab { lab::prove(self, &entry) } else { lesson::prove(self, &entry) })
+        let mut rows = Vec::new();
+        offline::prove(self, &entry.example, &mut rows);
+        rows.extend(if entry.example.lab { lab::prove(self, &entry) } else { lesson::prove(self, &entry) });
+        Ok(rows)
     }
 
     fn row(&mut self, rows: &mut Vec<Row>, unit: &str, proof: &'static str, subject: impl Into<String>, outcome: Outcome) {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+pub(in crate::course) use checks::Past;
 pub(in crate::course) use looking::diff;
 
 use super::error::Error;
@@ -180,12 +181,6 @@ impl Session {
     /// The position of the current step.
     pub fn position(&self) -> usize {
         self.step
-    }
-
-    /// The world as the step began.
-    pub(in crate::course) fn began(&mut self) -> Result<&Value, Error> {
-        self.moment.settle(&self.place)?;
-        Ok(&self.moment.snapshot)
     }
 
     /// Ends the world; progress is on the disk already.

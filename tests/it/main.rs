@@ -5,6 +5,7 @@ mod chaos;
 mod course;
 mod map;
 mod prompt;
+mod prover;
 mod security;
 mod support;
 mod terminal;

@@ -8,7 +8,7 @@ use super::{State, select};
 use crate::journal::{Event, Log};
 
 /// Whether an event fits a pattern.
-pub(super) fn fits(event: &Event, pattern: &EventPattern) -> bool {
+pub(in crate::course) fn fits(event: &Event, pattern: &EventPattern) -> bool {
     let kind = match pattern.kind.strip_suffix(".*") {
         Some(family) => event.kind == family || event.kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')),
         None => event.kind == pattern.kind,

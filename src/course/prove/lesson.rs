@@ -1,14 +1,21 @@
 //! The proofs of a lesson: its commands do what the text shows (P12), its checks pass after them and not before (P1, P2), its questions have the
 //! answers it says, and its checks change nothing (P7).
 
+use std::time::{Duration, Instant};
+
 use super::super::error::Error;
 use super::super::library::Entry;
 use super::super::session::Session;
 use super::super::text::Params;
 use super::super::unit::{Block, Question, RightAnswer, Step};
-use super::super::view::Verdict;
+use super::super::view::{CheckView, Verdict};
 use super::super::world::{Down, Live};
 use super::{Outcome, Prover, Row, exempt, output};
+use crate::kernel::poll;
+
+/// How long a step may be `not yet` after its last command, and how often it is looked at.
+const SETTLED: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// All proofs of one lesson, on the first seed (the others too, when it has parameters).
 pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
@@ -79,7 +86,7 @@ fn prove_step(prover: &mut Prover<'_>, session: &mut Session, at: usize, step: &
     if step.facts.is_empty() {
         return Ok(());
     }
-    let check = session.check()?;
+    let check = settled_check(session)?;
     let wrong: Vec<String> = check
         .facts
         .iter()
@@ -95,6 +102,19 @@ fn prove_step(prover: &mut Prover<'_>, session: &mut Session, at: usize, step: &
     };
     prover.row(rows, &id, "P2", &step.id, outcome);
     Ok(())
+}
+
+/// A check as soon as the step passes: what a command left in the background may need a moment to get there.
+fn settled_check(session: &mut Session) -> Result<CheckView, Error> {
+    let began = Instant::now();
+    loop {
+        let check = session.check()?;
+        if check.verdict != Verdict::NotYet || began.elapsed() > SETTLED {
+            return Ok(check);
+        }
+        // Nothing announces that a program has become what it is to be; poll(2) on nothing is the clock.
+        poll::readable(&[], Some(AGAIN))?;
+    }
 }
 
 /// P1 and P6 before the commands are typed.

@@ -1,18 +1,24 @@
 //! P8: is every fact there for something? One field at a time of what was seen in the solved world is changed, and the step judged again.
 //!
-//! A mutant is **killed** when the step no longer passes. Mutated are the documents that the facts of the step looked at, in the fields that tell things of
-//! their kind apart ([`TELLING`]); a field counts once, killed if any of its changes is noticed. A fact that no mutant can shake proves nothing:
-//! that fails the proof. Fields that nothing notices are listed with the score, unless the lab masks them with a reason.
+//! A mutant is **killed** when the step no longer passes. Facts about what happened (`history`, `never`, `invariant`) are tried with another story
+//! instead (see [`retold`]): one event taken out, or the one planted that must not be.
+//! Mutated are the documents that the facts of the step looked at, in the fields that tell things of
+//! their kind apart ([`TELLING`]); a field counts once, killed if any of its changes is noticed. Entries of a list (processes, mounts, links) that no
+//! fact would miss are not part of what the step is about, and are not counted. A fact that no mutant can shake proves nothing: that fails the proof.
+//! Fields that nothing notices are listed with the score, unless the lab masks them with a reason.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::fact::{Fact, Kind, Pattern};
-use super::super::session::Session;
-use super::super::view::Verdict;
+use super::super::fact::{EventPattern, Fact, Kind, Pattern};
+use super::super::judge::fits;
+use super::super::session::{Past, Session};
+use super::super::view::{FactView, Verdict};
 use super::super::world::Recorded;
+use super::solved::{Solved, copy};
 use super::{Outcome, Prover, Row, exempt};
+use crate::journal::{Event, Log};
 
 /// Fields that say what a thing is. Numbers that the kernel hands out anew each time, and paths and names that only select, are not among them.
 const TELLING: [&str; 38] = [
@@ -66,74 +72,167 @@ struct Mutant {
     document: Value,
 }
 
+/// What is found by trying mutants.
+#[derive(Default)]
+struct Score {
+    /// Place and field of everything that was changed.
+    seen: BTreeSet<(String, String)>,
+    killed: BTreeSet<String>,
+    masked: BTreeSet<String>,
+    /// Facts that noticed something.
+    shaken: BTreeSet<String>,
+}
+
+impl Score {
+    fn take(&mut self, place: String, field: String, facts: &[FactView], mask: bool) {
+        let fails = || facts.iter().filter(|fact| fact.not_here.is_none() && fact.verdict != Verdict::Pass);
+        if fails().next().is_some() {
+            self.killed.insert(place.clone());
+            self.shaken.extend(fails().map(|fact| fact.id.clone()));
+        } else if mask {
+            self.masked.insert(place.clone());
+        }
+        self.seen.insert((place, field));
+    }
+
+    fn told(&self) -> String {
+        let survived =
+            || self.seen.iter().filter(|(place, _)| !self.killed.contains(place) && !self.masked.contains(place)).map(|(_, field)| field);
+        let names: BTreeSet<&str> = survived().map(String::as_str).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.into_iter().collect::<Vec<_>>().join(", ")) };
+        let (all, killed) = (self.seen.len(), self.killed.len());
+        format!("{all} fields: {killed} killed, {} masked, {} not noticed{names}", self.masked.difference(&self.killed).count(), survived().count())
+    }
+}
+
 /// Tries all mutants of a solved step.
-pub(super) fn prove(prover: &mut Prover<'_>, session: &Session, step: usize, solved: &Recorded, rows: &mut Vec<Row>) {
+pub(super) fn prove(prover: &mut Prover<'_>, session: &Session, solved: &Solved<'_>, rows: &mut Vec<Row>) {
     let unit = session.unit().id.clone();
-    let current = &session.unit().steps[step];
+    let current = &session.unit().steps[solved.step];
     let subject = current.id.clone();
     if let Some(reason) = exempt(current, "P8") {
         return prover.row(rows, &unit, "P8", subject, Outcome::Exempt(reason));
     }
-    let masks: Vec<&(String, String)> = current.facts.iter().flat_map(|fact| &fact.mask).collect();
-    let (mut killed, mut masked, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let mut shaken: BTreeSet<String> = BTreeSet::new();
-    let mut world = solved.clone();
-    let planted = current.facts.iter().flat_map(|fact| planted(fact, solved));
-    for mutant in all(solved).into_iter().chain(planted) {
-        let place = format!("{} {}", mutant.key, mutant.pointer);
+    let masks = |field: &str| current.facts.iter().flat_map(|fact| &fact.mask).any(|(name, _)| name == field);
+    let mut score = Score::default();
+    let mut world = solved.after.clone();
+    let planted = current.facts.iter().flat_map(|fact| planted(fact, &solved.after));
+    let missed = |key: &str, document: Value| would_be_missed(session, solved, key, document);
+    for mutant in all(&solved.after, &missed).into_iter().chain(planted) {
         let original = world.documents.insert(mutant.key.clone(), Ok(mutant.document));
-        let facts = session.judge_at(step, &mut world);
+        let facts = session.judge_past(solved.step, &mut world, &solved.past);
+        let place = format!("{} {}", mutant.key, mutant.pointer);
         if let Some(original) = original {
             world.documents.insert(mutant.key, original);
         }
-        let fails: Vec<String> =
-            facts.iter().filter(|fact| fact.not_here.is_none() && fact.verdict != Verdict::Pass).map(|fact| fact.id.clone()).collect();
-        if !fails.is_empty() {
-            killed.insert(place.clone());
-            shaken.extend(fails);
-        } else if masks.iter().any(|(field, _)| *field == mutant.field) {
-            masked.insert(place.clone());
-        }
-        seen.insert((place, mutant.field));
+        score.take(place, mutant.field.clone(), &facts, masks(&mutant.field));
     }
-    let survived: Vec<&str> =
-        seen.iter().filter(|(place, _)| !killed.contains(place) && !masked.contains(place)).map(|(_, field)| field.as_str()).collect();
-    let firm: Vec<&str> = current
-        .facts
-        .iter()
-        .filter(|fact| {
-            !fact.kind.is_history() && session.missing(&fact.needs).is_none() && !shaken.contains(&fact.id) && fact.given_alone().is_none()
-        })
-        .map(|fact| fact.id.as_str())
-        .collect();
-    let total = seen.len();
-    let names: BTreeSet<&str> = survived.iter().copied().collect();
-    let score = format!(
-        "{total} fields: {} killed, {} masked, {} not noticed{}",
-        killed.len(),
-        masked.difference(&killed).count(),
-        survived.len(),
-        if names.is_empty() { String::new() } else { format!(" ({})", names.into_iter().collect::<Vec<_>>().join(", ")) }
-    );
-    let outcome =
-        if firm.is_empty() { Outcome::Proved(score) } else { Outcome::Failed(format!("nothing shakes {}; {score}", firm.join(", "))) };
+    let place = format!("{unit}#{subject}");
+    for (story, field, log) in current.facts.iter().flat_map(|fact| retold(fact, &solved.past, &place)) {
+        let facts = session.judge_past(solved.step, &mut world, &Past { log: &log, since: solved.past.since });
+        score.take(story, field.clone(), &facts, masks(&field));
+    }
+    let applies = |fact: &&Fact| session.missing(&fact.needs).is_none() && fact.given_alone().is_none();
+    let firm: Vec<&str> =
+        current.facts.iter().filter(applies).map(|fact| fact.id.as_str()).filter(|id| !score.shaken.contains(*id)).collect();
+    let outcome = match firm.is_empty() {
+        true => Outcome::Proved(score.told()),
+        false => Outcome::Failed(format!("nothing shakes {}; {}", firm.join(", "), score.told())),
+    };
     prover.row(rows, &unit, "P8", subject, outcome);
 }
 
-impl super::super::fact::Fact {
-    /// A fact about nothing but the learner's answer has no world to change.
-    fn given_alone(&self) -> Option<()> {
-        matches!(self.kind, super::super::fact::Kind::Answer { given: true, run: None, .. }).then_some(())
+/// Journals that tell another story than the one a fact rests on: where, what, and the journal.
+fn retold(fact: &Fact, past: &Past<'_>, step: &str) -> Vec<(String, String, Log)> {
+    let named = |at: usize, what: &str, log: Log| (format!("journal {} {at}", fact.id), format!("event {what}"), log);
+    let with = |event: Event| {
+        let mut log = copy(past.log);
+        log.extend([Event { seq: past.log.last() + 1, ..event }]);
+        log
+    };
+    match &fact.kind {
+        Kind::History(patterns) => {
+            let without = |pattern: &EventPattern| {
+                let mut log = Log::default();
+                log.extend(past.log.after(0).filter(|event| !fits(event, pattern)).cloned());
+                log
+            };
+            patterns.iter().enumerate().map(|(at, pattern)| named(at, &pattern.kind, without(pattern))).collect()
+        }
+        Kind::Never { event, .. } => unwanted_event(event).map(|planted| named(0, &event.kind, with(planted))).into_iter().collect(),
+        Kind::Invariant { of } => {
+            let mut look = Event::new("check", "look", format!("{step}#{of}"));
+            look.data = json!({ "verdict": Verdict::Fail, "got": "planted" });
+            vec![named(0, "look", with(look))]
+        }
+        _ => Vec::new(),
     }
 }
 
+/// An event that fits a pattern, if its patterns are simple ones.
+fn unwanted_event(pattern: &EventPattern) -> Option<Event> {
+    let subject = pattern.subject.as_ref().map_or_else(|| Some(String::new()), sample)?;
+    let actor = pattern.actor.as_deref().unwrap_or("you");
+    let mut event = Event::new(actor, pattern.kind.trim_end_matches(".*"), subject);
+    event.host = pattern.host.clone().unwrap_or_default();
+    let mut data = Map::new();
+    for (path, pattern) in &pattern.data {
+        data.insert(path.clone(), sample(pattern)?.into());
+    }
+    event.data = data.into();
+    fits(&event, pattern).then_some(event)
+}
+
+impl Fact {
+    /// A fact about nothing but the learner's answer has no world to change.
+    fn given_alone(&self) -> Option<()> {
+        matches!(self.kind, Kind::Answer { given: true, run: None, .. }).then_some(())
+    }
+}
+
+/// Whether some fact sees anything else when one of its documents is this one.
+fn would_be_missed(session: &Session, solved: &Solved<'_>, key: &str, document: Value) -> bool {
+    let seen = |world: &mut Recorded| -> Vec<(Verdict, String)> {
+        session.judge_past(solved.step, world, &solved.past).into_iter().map(|fact| (fact.verdict, fact.got)).collect()
+    };
+    let (mut world, mut other) = (solved.after.clone(), solved.after.clone());
+    other.documents.insert(key.to_owned(), Ok(document));
+    seen(&mut world) != seen(&mut other)
+}
+
+/// The entries of a document's lists that somebody would miss.
+fn kept_entries(document: &Value, missed: &dyn Fn(Value) -> bool) -> BTreeSet<String> {
+    let mut kept = BTreeSet::new();
+    for (name, list) in document.as_object().into_iter().flatten() {
+        for at in 0..list.as_array().filter(|list| list.iter().any(Value::is_object)).map_or(0, Vec::len) {
+            let mut without = document.clone();
+            if let Some(list) = without[name].as_array_mut() {
+                list.remove(at);
+            }
+            if missed(without) {
+                kept.insert(format!("/{name}/{at}"));
+            }
+        }
+    }
+    kept
+}
+
+/// The entry of a list that a pointer leads into: `/mounts/3` of `/mounts/3/fstype`.
+fn entry_of(pointer: &str) -> Option<String> {
+    let mut parts = pointer.split('/').skip(1);
+    let (list, at) = (parts.next()?, parts.next()?);
+    at.parse::<usize>().ok().map(|at| format!("/{list}/{at}"))
+}
+
 /// Every mutant of every document.
-fn all(solved: &Recorded) -> Vec<Mutant> {
+fn all(solved: &Recorded, missed: &dyn Fn(&str, Value) -> bool) -> Vec<Mutant> {
     let mut found = Vec::new();
     for (key, document) in &solved.documents {
         let Ok(document) = document else { continue };
         let mut leaves = Vec::new();
         collect(document, "", "", &mut leaves);
+        let kept = kept_entries(document, &|without| missed(key, without));
+        leaves.retain(|(pointer, _)| entry_of(pointer).is_none_or(|entry| kept.contains(&entry)));
         for (pointer, field) in leaves {
             let Some(old) = document.pointer(&pointer) else { continue };
             for new in changed(old) {
@@ -268,5 +367,32 @@ mod tests {
         assert_eq!(sample(&Pattern::new("^(a|b)$").unwrap()), None, "no simple pattern");
         assert!(changed(&json!("64")).contains(&json!("65")));
         assert!(changed(&json!([])).contains(&json!(["CAP_MUTANT"])));
+    }
+
+    #[test]
+    fn entries_that_nobody_would_miss_do_not_count() {
+        let document = json!({"mounts": [{"target": "/a"}, {"target": "/b"}], "names": ["x"]});
+        let kept = kept_entries(&document, &|without| without["mounts"][0]["target"] == "/b");
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), ["/mounts/0"]);
+        assert_eq!(entry_of("/mounts/0/fstype").as_deref(), Some("/mounts/0"));
+        assert_eq!(entry_of("/mounts"), None);
+        assert_eq!(entry_of("/ns/pid"), None);
+    }
+
+    #[test]
+    fn a_story_is_retold_without_what_it_needs_or_with_what_must_not_be() {
+        let mut log = Log::default();
+        log.extend(["unshare -m", "ls"].iter().zip(5..).map(|(line, seq)| Event { seq, ..Event::new("you", "line", *line) }));
+        let pattern = |subject: &str| EventPattern {
+            kind: "line".to_owned(),
+            subject: Some(Pattern::new(subject).unwrap()),
+            host: None,
+            actor: None,
+            data: Vec::new(),
+        };
+        let planted = unwanted_event(&pattern("^kill -9")).unwrap();
+        assert!(fits(&planted, &pattern("^kill")) && planted.subject == "kill -9");
+        assert!(unwanted_event(&pattern("^(a|b)$")).is_none(), "no simple pattern");
+        assert_eq!(copy(&log).last(), 6);
     }
 }

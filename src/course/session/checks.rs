@@ -12,7 +12,7 @@ use super::super::unit::{Block, Step};
 use super::super::view::{CheckView, FactView, MistakeView, StepState, Verdict};
 use super::super::world::{Live, Once, World};
 use super::Session;
-use crate::journal::Event;
+use crate::journal::{Event, Log};
 use crate::kernel::poll;
 
 /// How often a fact that must hold is looked at again.
@@ -24,6 +24,13 @@ pub(in crate::course) struct Judged<'f> {
     pub finding: Finding,
     pub held: Option<Duration>,
     pub not_here: Option<String>,
+}
+
+/// The story of a step that may be over: the journal, and after which event the step began in it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::course) struct Past<'l> {
+    pub log: &'l Log,
+    pub since: u64,
 }
 
 /// Judges all facts of a step at one moment.
@@ -87,23 +94,37 @@ impl Session {
 
     /// Judges any step of the unit in a world, as it would be if it had just begun. For the prover.
     pub(in crate::course) fn judge_at(&self, step: usize, world: &mut dyn World) -> Vec<FactView> {
+        self.judge_past(step, world, &Past { log: &self.moment.log, since: self.moment.since_step })
+    }
+
+    /// As [`Session::judge_at`], with the story that the journal told then.
+    pub(in crate::course) fn judge_past(&self, step: usize, world: &mut dyn World, past: &Past<'_>) -> Vec<FactView> {
         let step = &self.unit.steps[step];
         let place = format!("{}#{}", self.unit.id, step.id);
-        let context = self.context(step, &place);
-        let missing = |fact: &Fact| self.missing(&step.needs).or_else(|| self.missing(&fact.needs));
-        judge_step(step, world, &context, &missing).iter().map(view).collect()
+        let context = Context { log: past.log, since_step: past.since, ..self.context(step, &place) };
+        judge_step(step, world, &context, &|fact| self.not_here(step, fact)).iter().map(view).collect()
     }
 
     /// As a check does it, with `hold`, in a world of the prover's.
-    pub(in crate::course) fn judge_holding(&self, step: usize, world: &mut dyn World) -> Verdict {
+    pub(in crate::course) fn judge_holding(&self, step: usize, world: &mut dyn World, past: &Past<'_>) -> Verdict {
         let step = &self.unit.steps[step];
         let place = format!("{}#{}", self.unit.id, step.id);
-        let context = self.context(step, &place);
-        let mut judged = judge_step(step, world, &context, &|_| None);
+        let context = Context { log: past.log, since_step: past.since, ..self.context(step, &place) };
+        let mut judged = judge_step(step, world, &context, &|fact| self.not_here(step, fact));
         if worst(&judged) == Verdict::Pass {
             hold(&mut judged, world, &context);
         }
         worst(&judged)
+    }
+
+    /// Why a fact of a step does not apply on this machine.
+    fn not_here(&self, step: &Step, fact: &Fact) -> Option<String> {
+        self.missing(&step.needs).or_else(|| self.missing(&fact.needs))
+    }
+
+    /// What happened so far, and after which event the current step began. For the prover.
+    pub(in crate::course) fn story(&self) -> Past<'_> {
+        Past { log: &self.moment.log, since: self.moment.since_step }
     }
 
     pub(in crate::course) fn missing(&self, needs: &[String]) -> Option<String> {
@@ -116,8 +137,7 @@ impl Session {
         let context = self.context(step, &place);
         let mut world = Live { bottle: &self.place.bottle };
         let began = Instant::now();
-        let not_here = |fact: &Fact| self.missing(&step.needs).or_else(|| self.missing(&fact.needs));
-        let mut judged = judge_step(step, &mut world, &context, &not_here);
+        let mut judged = judge_step(step, &mut world, &context, &|fact| self.not_here(step, fact));
         let mut took = began.elapsed();
         if worst(&judged) == Verdict::Pass {
             hold(&mut judged, &mut world, &context);
@@ -162,7 +182,7 @@ impl Session {
                 (fact.kind.is_history() || !fact.lasting || matches!(fact.kind, Kind::Gone(_)))
                     .then(|| "need not hold at the end".to_owned())
             };
-            let missing = |fact: &Fact| lasting(fact).or_else(|| self.missing(&step.needs)).or_else(|| self.missing(&fact.needs));
+            let missing = |fact: &Fact| lasting(fact).or_else(|| self.not_here(step, fact));
             for judged in judge_step(step, &mut world, &context, &missing) {
                 if judged.not_here.is_none() && judged.finding.verdict != Verdict::Pass {
                     view.verdict = view.verdict.max(judged.finding.verdict);
