@@ -17,7 +17,7 @@ steps:
     goal: The word in `/srv/given` stands in `/srv/kept`.
     points: 2
     facts:
-      - {id: kept, kind: file, path: /srv/kept, is: "{word}", not_yet: "/srv/kept has: {got}."}
+      - {id: kept, kind: file, path: /srv/kept, is: "{word}", hold: 200ms, not_yet: "/srv/kept has: {got}."}
     mistakes:
       - {id: moved, when: {kind: file, path: /srv/given, exists: false}, say: "The given word is gone.", hint: 1}
     hints: ["Copies leave what they copy."]
@@ -145,7 +145,7 @@ fn a_good_lab_is_proved() {
 #[test]
 fn bad_labs_are_caught() {
     let plants: [(&str, &str, &str); 4] = [
-        ("P1", "is: \"{word}\", not_yet", "exists: false, invert: false, not_yet"),
+        ("P1", "is: \"{word}\", hold", "exists: false, invert: false, hold"),
         (
             "P7",
             "hold: 300ms, fail",
