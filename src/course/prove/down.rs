@@ -34,7 +34,8 @@ pub(super) fn prove(prover: &mut Prover<'_>, session: Session, seed: &str, rows:
 fn left_of(bottle: &str) -> Option<String> {
     match doctor::residue() {
         Ok(all) => {
-            let ours: Vec<String> = all.iter().filter(|thing| thing.bottle == bottle).map(|thing| format!("{} {}", thing.kind, thing.what)).collect();
+            let ours: Vec<String> =
+                all.iter().filter(|thing| thing.bottle == bottle).map(|thing| format!("{} {}", thing.kind, thing.what)).collect();
             (!ours.is_empty()).then(|| format!("the killed bottle left {}", ours.join(", ")))
         }
         Err(error) => Some(error.to_string()),

@@ -101,7 +101,11 @@ impl Score {
         let names: BTreeSet<&str> = survived().map(String::as_str).collect();
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.into_iter().collect::<Vec<_>>().join(", ")) };
         let (all, killed) = (self.seen.len(), self.killed.len());
-        format!("{all} fields: {killed} killed, {} masked, {} not noticed{names}", self.masked.difference(&self.killed).count(), survived().count())
+        format!(
+            "{all} fields: {killed} killed, {} masked, {} not noticed{names}",
+            self.masked.difference(&self.killed).count(),
+            survived().count()
+        )
     }
 }
 

@@ -37,8 +37,7 @@ steps:
 ";
 
 /// A lesson that shows another output than there is.
-const LIE: &str =
-    "---\nid: planted/lie\ntitle: A lie\n---\n\n# A lie\n\n## One {#one}\n\n```run\necho one\n```\n\n```output\ntwo\n```\n";
+const LIE: &str = "---\nid: planted/lie\ntitle: A lie\n---\n\n# A lie\n\n## One {#one}\n\n```run\necho one\n```\n\n```output\ntwo\n```\n";
 
 /// The files of the planted course.
 const FILES: [(&str, &str); 7] = [

@@ -108,7 +108,9 @@ fn solved_world(session: &Session, step: usize, past: &Past<'_>) -> Result<Recor
         let facts = session.judge_past(step, &mut recorded, past);
         match facts.iter().find(|fact| fact.not_here.is_none() && fact.verdict != Verdict::Pass) {
             None => return Ok(recorded),
-            Some(fact) => wrong = format!("the solved world does not pass when looked at again: {} is {}: {}", fact.id, fact.verdict.word(), fact.got),
+            Some(fact) => {
+                wrong = format!("the solved world does not pass when looked at again: {} is {}: {}", fact.id, fact.verdict.word(), fact.got)
+            }
         }
     }
     Err(wrong)
