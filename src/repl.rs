@@ -30,6 +30,7 @@ mod tracer;
 mod typist;
 mod verbs;
 mod views;
+mod why;
 mod zoom;
 
 use std::io::{IsTerminal as _, Read as _};

@@ -60,8 +60,6 @@ pub struct Session {
     moment: Moment,
     /// The graded world while a copy made by `:play` is in front.
     parked: Option<(Place, Moment)>,
-    /// The events that the last check rested on.
-    evidence: Vec<u64>,
     /// Only for lines typed without a prompt.
     in_program: headless::InProgram,
 }
@@ -111,18 +109,8 @@ impl Session {
         let unit = open_unit(&course, &mut progress, &options, &id)?;
         let step = step.map_or(Ok(0), |step| find_step(&unit, &step))?;
         let (place, moment, _) = moves::make(&course, &progress, &options, &unit, step, &options.bottle.name)?;
-        let mut session = Session {
-            course,
-            progress,
-            options,
-            unit,
-            step,
-            place,
-            moment,
-            parked: None,
-            evidence: Vec::new(),
-            in_program: headless::InProgram::default(),
-        };
+        let mut session =
+            Session { course, progress, options, unit, step, place, moment, parked: None, in_program: headless::InProgram::default() };
         session.remember_place()?;
         Ok(session)
     }
@@ -159,6 +147,15 @@ impl Session {
         Ok(self.place.bottle.emit(&event)?)
     }
 
+    /// A course command was typed: one that the step shows counts as typed.
+    ///
+    /// # Errors
+    /// Progress cannot be written.
+    pub fn said(&mut self, line: &str) -> Result<(), Error> {
+        self.moment.typed.push(line.trim().to_owned());
+        self.step_done_by_typing()
+    }
+
     /// The line has ended: journals it, looks at the step's invariants, and tells what it changed in the world.
     ///
     /// # Errors
@@ -170,7 +167,7 @@ impl Session {
         self.look_at_invariants(seq)?;
         self.predictions()?;
         self.step_done_by_typing()?;
-        self.effect()
+        self.effect(seq)
     }
 
     /// The unit with this learner's parameters.

@@ -87,6 +87,13 @@ pub struct Command {
     pub host: String,
 }
 
+impl Command {
+    /// Whether it is a course command (`:zoom on`), which the prompt takes and not the shell.
+    pub fn is_verb(&self) -> bool {
+        self.text.strip_prefix(':').is_some_and(|rest| rest.starts_with(char::is_alphabetic))
+    }
+}
+
 /// A question of a `predict` or `quiz` block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {

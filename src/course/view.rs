@@ -230,15 +230,6 @@ pub struct MapLine {
     pub points: u32,
 }
 
-/// One event of a `:why` chain, from the state back to what was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WhyLine {
-    pub seq: u64,
-    pub actor: String,
-    pub kind: String,
-    pub subject: String,
-}
-
 /// `:diff`: what differs in the world, one line a thing, sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiffLine {

@@ -86,7 +86,6 @@ fn failed(call: &'static str, object: &str, errno: rustix::io::Errno) -> Error {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::fd::AsFd as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]

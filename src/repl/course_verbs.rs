@@ -1,7 +1,7 @@
 //! The course commands that ask the session: each asks, and shows what it says.
 
 use super::desk::{Answer, Desk, aside};
-use super::{views, zoom};
+use super::{views, why, zoom};
 use crate::course::session::Moved;
 use crate::course::view::Verdict;
 use crate::course::{Error, Session};
@@ -83,7 +83,16 @@ impl Desk {
     }
 
     pub(super) fn why(&mut self, of: &str) -> Answer {
-        self.session.why(of).map_or_else(Answer::from, |lines| Answer::of(views::why(&lines)))
+        let traced = self.tracer.is_some();
+        let log = match self.session.log() {
+            Ok(log) => log,
+            Err(error) => return error.into(),
+        };
+        match why::doc(log, of, traced) {
+            Some(doc) => Answer::of(doc),
+            None if of.is_empty() => needs("nothing has happened yet", "type something first"),
+            None => needs(&format!("no event is about `{of}`"), "`:why` alone is about the last line; `:why NUMBER` about one event"),
+        }
     }
 
     pub(super) fn diff(&mut self, _: &str) -> Answer {

@@ -132,8 +132,11 @@ impl Desk {
         if trimmed.is_empty() {
             return Answer::of(self.step());
         }
-        if is_verb(trimmed) {
-            return self.verb(&trimmed[1..], false);
+if is_verb(trimmed) {
+            let answer = self.verb(&trimmed[1..], false);
+            // In a new world, or at another step, it is not the step's command any more.
+            let said = if answer.fresh || answer.status != 0 { Ok(()) } else { self.session.said(trimmed) };
+            return said.map_or_else(Answer::from, |()| answer);
         }
         match trimmed.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace)) {
             Some((host, line)) => self.on_host(host, line.trim_start(), typist),

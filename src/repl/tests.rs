@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{fidelity, help, layers, verbs, views, zoom};
+use super::{fidelity, help, layers, verbs, views, why, zoom};
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, MistakeView, QuestionView, ReportLine,
-    ReportView, StepState, StepView, UnitLine, Verdict, WhyLine,
+    ReportView, StepState, StepView, UnitLine, Verdict,
 };
 use crate::journal::{Event, Log};
 use crate::ui::{Doc, Style};
@@ -187,6 +187,56 @@ fn log() -> Log {
     log
 }
 
+/// A hog that met the limit of its cgroup.
+fn missed() -> Log {
+    let event = |seq, cause, actor: &str, kind: &str, subject: &str, data| Event { seq, cause, data, ..Event::new(actor, kind, subject) };
+    let mut log = Log::default();
+    log.extend([
+        event(320, 0, "you", "line", "yes | tr \\\\n x | head -c 1048576000 | grep n", json!(null)),
+        event(321, 320, "you", "line.end", "", json!({"status": 137})),
+        event(322, 320, "kernel", "oom", "cgroup//cage", json!({"times": 1})),
+    ]);
+    log
+}
+
+/// The same, and a check behind it.
+fn checked() -> Log {
+    let mut log = missed();
+    let alive = json!({"id": "alive", "verdict": "fail", "got": "0", "say": "The lighthouse went out.", "points": 0, "events": [322]});
+    let inside =
+        json!({"id": "inside", "verdict": "not-yet", "got": "/", "say": "The hog is in another cgroup.", "points": 0, "events": []});
+    let data = json!({"verdict": "fail", "facts": [{"id": "capped", "verdict": "pass", "got": "80 MiB"}, alive, inside]});
+    log.extend([Event { seq: 330, data, ..Event::new("check", "check", "by-hand/cap-the-hog#capped") }]);
+    log
+}
+
+#[test]
+fn why_knows_how_a_line_can_end() {
+    let log = |status: i64| {
+        let mut log = Log::default();
+        log.extend([
+            Event { seq: 1, ..Event::new("you", "line", "true") },
+            Event { seq: 2, cause: 1, data: json!({ "status": status }), ..Event::new("you", "line.end", "") },
+        ]);
+        why::doc(&log, "", true).unwrap().render(&Style::plain(200))
+    };
+    for (status, says) in [
+        (0, "It ended well"),
+        (1, "the program itself says that it failed"),
+        (126, "could not be run"),
+        (127, "there is no program"),
+        (130, "signal SIGINT ended it; Ctrl-C"),
+        (137, "no program can refuse that"),
+        (148, "stopped, not ended"),
+        (159, "a seccomp filter forbids"),
+        (190, "128 + 62: signal 62 ended it; signal(7)"),
+    ] {
+        assert!(log(status).contains(says), "{status}: {}", log(status));
+    }
+    assert_eq!(why::doc(&Log::default(), "", false), None);
+    assert_eq!(why::doc(&missed(), "no-such-word", false), None);
+}
+
 fn processes() -> Doc {
     let process = |pid: i64, comm: &str, own: bool| {
         let ns = |shared: u64, other: u64| if own { other } else { shared };
@@ -199,8 +249,6 @@ fn processes() -> Doc {
 }
 
 fn all() -> Vec<(&'static str, Doc)> {
-    let why =
-        |seq, actor: &str, kind: &str, subject: &str| WhyLine { seq, actor: actor.into(), kind: kind.into(), subject: subject.into() };
     let difference = |sign, what: &str, detail: &str| DiffLine { sign, what: what.into(), detail: detail.into() };
     let map_line = |id: &str, title: &str, state, current| MapLine { id: id.into(), title: title.into(), state, current, points: 1 };
     let answered = |right| AnswerView {
@@ -235,15 +283,11 @@ fn all() -> Vec<(&'static str, Doc)> {
             ]),
         ),
         ("diff-none", views::diff(&[])),
-        (
-            "why",
-            views::why(&[
-                why(330, "host-init", "process.exit", "process/4711"),
-                why(329, "kernel", "oom", "cgroup/cage"),
-                why(320, "you", "line", "yes | tr \\\\n x | head -c 1048576000 | grep n"),
-            ]),
-        ),
-        ("why-none", views::why(&[])),
+        ("why-line", why::doc(&missed(), "", false).unwrap()),
+        ("why-traced", why::doc(&log(), "", false).unwrap()),
+        ("why-check", why::doc(&checked(), "", false).unwrap()),
+        ("why-fact", why::doc(&checked(), "alive", false).unwrap()),
+        ("why-event", why::doc(&missed(), "oom", false).unwrap()),
         (
             "effect",
             views::effect(&Effect { changes: vec![("process".into(), 1), ("mount".into(), 2), ("cgroup".into(), -3), ("link".into(), 0)] })

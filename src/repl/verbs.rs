@@ -86,8 +86,8 @@ pub const VERBS: &[Verb] = &[
     verb(
         "why",
         "[WORD]",
-        "the causes of what happened, back to a line that you typed",
-        "WORD is the number of an event, a fact of the check, or any word: the latest event that has it. Without one: what the last check rested on.",
+        "why the last line, or the last check, ended as it did",
+        "For a line: what its exit status says, which limits were met meanwhile, and which kernel calls were refused (those of other programs with `:zoom on`). For a check: what it missed, and what that rests on. WORD is the number of an event, a fact of the check, or any word: the causes of the latest event that has it.",
         Desk::why,
     ),
     verb("diff", "", "what differs now from the world as the step began", "", Desk::diff),
@@ -189,12 +189,26 @@ pub fn nearest(name: &str) -> Option<&'static Verb> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::unit::Block;
 
     #[test]
     fn names_are_found_and_guessed() {
         assert!(find("check").is_some() && find("chek").is_none());
         for (typed, meant) in [("chek", "check"), ("hnit", "hint"), ("goot", "goto"), ("ne", "next"), ("exit", "quit"), ("xyzzy", "")] {
             assert_eq!(nearest(typed).map_or("", |verb| verb.name), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn lessons_show_only_verbs_that_there_are() {
+        let course = crate::course::Course::embedded().unwrap();
+        let steps = course.units().iter().flat_map(|entry| &entry.example.steps);
+        for block in steps.flat_map(|step| &step.blocks) {
+            let Block::Run { commands, .. } = block else { continue };
+            for command in commands.iter().filter(|command| command.is_verb()) {
+                let name = command.text[1..].split_whitespace().next().unwrap_or_default();
+                assert!(find(name).is_some(), "{}", command.text);
+            }
         }
     }
 

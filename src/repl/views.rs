@@ -2,7 +2,7 @@
 
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, QuestionView, ReportView, StepState,
-    StepView, UnitLine, Verdict, WhyLine,
+    StepView, UnitLine, Verdict,
 };
 use crate::ui::{Block, Doc, Face, Table, Text, markdown};
 
@@ -64,7 +64,8 @@ fn block_of(doc: Doc, block: &BlockView) -> Doc {
         BlockView::Run { commands, not_here: Some(why) } => doc
             .line(Text::of(Face::Caution, "not here:").and(Face::Plain, format!(" {why}")))
             .with(Block::Code(commands.iter().map(command).collect::<Vec<_>>().join("\n"))),
-        BlockView::Output { text } => doc.with(Block::Quote(Doc::new().with(Block::Verbatim(text.clone())))),
+        // What differs from run to run is `[..]` in the lesson's file; a reader sees that something is left out.
+        BlockView::Output { text } => doc.with(Block::Quote(Doc::new().with(Block::Verbatim(text.replace("[..]", "…"))))),
         BlockView::Predict(question) => doc.then(ask(question, "predict")),
         BlockView::Quiz(question) => doc.then(ask(question, "quiz")),
     }
@@ -238,20 +239,6 @@ pub fn diff(lines: &[DiffLine]) -> Doc {
         };
         let detail = if line.detail.is_empty() { String::new() } else { format!("  {}", line.detail) };
         doc.line(Text::of(face, line.sign.to_string()).and(Face::Plain, format!(" {}{detail}", line.what)))
-    })
-}
-
-/// `:why`: each line was caused by the next.
-pub fn why(lines: &[WhyLine]) -> Doc {
-    if lines.is_empty() {
-        return Doc::new().line("Nothing in the journal fits.");
-    }
-    lines.iter().enumerate().fold(Doc::new(), |doc, (index, line)| {
-        let arrow = if index == 0 { "" } else { "  <- " };
-        let said = [&line.actor, &line.kind, &line.subject].map(String::as_str).into_iter().filter(|word| !word.is_empty());
-        doc.line(
-            Text::plain(arrow).and(Face::Strong, line.seq.to_string()).and(Face::Plain, format!(" {}", said.collect::<Vec<_>>().join(" "))),
-        )
     })
 }
 

@@ -93,7 +93,7 @@ fn kernel_calls(events: &[&Event]) -> Vec<Node> {
 }
 
 /// A shell that looks for a program along its PATH: execve fails in one folder after the other, until it is found.
-fn looks_along_path(event: &Event) -> bool {
+pub(super) fn looks_along_path(event: &Event) -> bool {
     event.subject.starts_with("execve") && event.data.get("result").and_then(Value::as_i64) == Some(-(Errno::ENOENT as i64))
 }
 
@@ -105,7 +105,7 @@ fn group_of(event: &Event) -> String {
 }
 
 /// `mount overlay -> /rootfs = 0`, and what a refusal means.
-fn call(event: &Event) -> Text {
+pub(super) fn call(event: &Event) -> Text {
     let args = event.data.get("args").and_then(Value::as_str).unwrap_or("");
     let result = event.data.get("result").and_then(Value::as_i64).unwrap_or(0);
     let took = event.data.get("took_ns").and_then(Value::as_u64).map_or(String::new(), |took| format!(" ({} us)", took.div_ceil(1000)));

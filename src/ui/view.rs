@@ -56,6 +56,12 @@ impl Text {
         self
     }
 
+    /// This text, and another one behind it.
+    pub fn joined(mut self, other: Text) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Its words alone.
     pub fn words(&self) -> String {
         self.0.iter().map(|span| if span.face == Face::Code { format!("`{}`", span.text) } else { span.text.clone() }).collect()

@@ -96,6 +96,25 @@ pub(super) fn all() -> Result<Value> {
     Ok(json!({ "cgroups": paths.iter().map(|path| json!({ "path": path })).collect::<Vec<_>>() }))
 }
 
+/// How often limits of memory and of processes were met: each cgroup that counted any, the host's own (`/`) among them.
+pub(super) fn limits() -> Result<Value> {
+    let layout = layout()?;
+    let mut found = Map::new();
+    let mut paths = all()?["cgroups"].as_array().cloned().unwrap_or_default();
+    paths.push(json!({ "path": "/" }));
+    for path in paths.iter().filter_map(|cgroup| cgroup["path"].as_str()) {
+        let Ok(cgroup) = Cgroup::open(&layout, Path::new(path)) else { continue };
+        let mut counted = events(&cgroup);
+        if let Some(counters) = counted.as_object_mut() {
+            counters.retain(|name, count| ["oom_kill", "pids.max"].contains(&name.as_str()) && *count != 0);
+        }
+        if counted.as_object().is_some_and(|counters| !counters.is_empty()) {
+            found.insert(path.to_owned(), counted);
+        }
+    }
+    Ok(found.into())
+}
+
 fn below(mount: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];

@@ -49,7 +49,7 @@ pub(super) fn users() -> Result<Value> {
     Ok(json!({ "users": text.lines().filter_map(user).collect::<Vec<_>>() }))
 }
 
-/// How many of what there are.
+/// How many of what there are, and how often each cgroup's limits were met.
 pub(super) fn census() -> Result<Value> {
     let processes = processes::all();
     let mut kinds: BTreeMap<String, std::collections::BTreeSet<u64>> = BTreeMap::new();
@@ -68,6 +68,7 @@ pub(super) fn census() -> Result<Value> {
         "link": links::links()?.len(),
         "network namespace": length(network::named()?, "netns"),
         "container": length(containers()?, "containers"),
+        "limits": cgroups::limits().unwrap_or_default(),
     }))
 }
 

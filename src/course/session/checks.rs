@@ -200,7 +200,6 @@ impl Session {
 
     /// Journals the check, and keeps a pass.
     fn record_check(&mut self, view: &mut CheckView) -> Result<(), Error> {
-        self.evidence = view.facts.iter().flat_map(|fact| fact.events.iter().copied()).collect();
         let state = self.standing().and_then(|standing| standing.state);
         let counts = self.parked.is_none();
         if counts {
@@ -230,7 +229,7 @@ impl Session {
             "verdict": view.verdict, "took_us": view.took.as_micros() as u64, "mistake": view.mistake.as_ref().map(|mistake| &mistake.id),
             "points": view.points, "of": view.of,
             "facts": view.facts.iter().map(|fact| json!({ "id": fact.id, "verdict": fact.verdict, "got": fact.got, "say": fact.say,
-                "not_here": fact.not_here, "points": fact.points })).collect::<Vec<_>>(),
+                "not_here": fact.not_here, "points": fact.points, "events": fact.events })).collect::<Vec<_>>(),
         });
         self.place.bottle.emit(&event)?;
         Ok(())

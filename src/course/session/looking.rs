@@ -1,37 +1,23 @@
-//! `:why`, `:diff`, and the line that says what a command changed.
+//! The journal, `:diff`, and the line that says what a command changed.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::error::Error;
 use super::super::place::BENCH;
-use super::super::view::{DiffLine, Effect, WhyLine};
+use super::super::view::{DiffLine, Effect};
 use super::super::world::{Live, Look, World as _};
 use super::Session;
 use crate::bottle::Probe;
-use crate::journal::Event;
+use crate::journal::{Event, Log};
 
 impl Session {
-    /// `:why [SEQ|WORD]`: the causes of the latest event that fits; without a subject, of what the last check rested on.
+    /// The journal so far: what `:why` reads.
     ///
     /// # Errors
-    /// No event fits, or the journal cannot be read.
-    pub fn why(&mut self, of: &str) -> Result<Vec<WhyLine>, Error> {
+    /// The journal cannot be read.
+    pub fn log(&mut self) -> Result<&Log, Error> {
         self.follow_journal()?;
-        let log = &self.moment.log;
-        let of = of.trim();
-        let ours = |event: &&Event| !["look", "check", "step", "unit", "hint"].contains(&event.kind.as_str());
-        let fits = |event: &&Event| event.kind.contains(of) || event.subject.contains(of);
-        let found = match of.trim_start_matches('#').parse::<u64>() {
-            Ok(seq) => log.get(seq).map(|event| event.seq),
-            Err(_) if of.is_empty() => self.evidence.last().copied().or_else(|| log.after(0).rfind(ours).map(|event| event.seq)),
-            Err(_) => log.after(0).filter(ours).rfind(fits).map(|event| event.seq),
-        };
-        let chain = found.map(|seq| log.causes(seq)).unwrap_or_default();
-        if chain.is_empty() {
-            let why = if of.is_empty() { "nothing has happened yet".to_owned() } else { format!("no event is about `{of}`") };
-            return Err(Error::NotNow { why, hint: "type something first, or name an event by its number or a word of it".to_owned() });
-        }
-        Ok(chain.into_iter().map(why_line).collect())
+        Ok(&self.moment.log)
     }
 
     /// `:diff`: what differs now from the world as the step began.
@@ -47,8 +33,13 @@ impl Session {
         Ok(diff(&self.moment.snapshot, &now))
     }
 
-    pub(super) fn effect(&mut self) -> Result<Effect, Error> {
+    /// What a line changed, in numbers; limits that were met meanwhile become events that the line `cause` led to.
+    pub(super) fn effect(&mut self, cause: u64) -> Result<Effect, Error> {
         let now = self.place.bottle.host(BENCH)?.probe(&Probe::Census)?;
+        for (kind, cgroup, times) in met(&self.moment.census["limits"], &now["limits"]) {
+            let event = Event { cause, host: BENCH.to_owned(), ..Event::new("kernel", kind, format!("cgroup/{cgroup}")) };
+            self.place.bottle.emit(&Event { data: json!({ "times": times }), ..event })?;
+        }
         let count = |census: &Value, what: &str| census[what].as_i64().unwrap_or(0);
         let changes =
             now.as_object().into_iter().flatten().map(|(what, _)| (what.clone(), count(&now, what) - count(&self.moment.census, what)));
@@ -58,8 +49,17 @@ impl Session {
     }
 }
 
-fn why_line(event: &Event) -> WhyLine {
-    WhyLine { seq: event.seq, actor: event.actor.clone(), kind: event.kind.clone(), subject: event.subject.clone() }
+/// Events of the kernel's counters: the counter, and the kind of the event.
+const LIMITS: [(&str, &str); 2] = [("oom_kill", "oom"), ("pids.max", "pids.max")];
+
+/// Which limits were met between two censuses: kind of event, cgroup, how often. A cgroup that is gone took its counters along.
+fn met(before: &Value, after: &Value) -> Vec<(&'static str, String, u64)> {
+    let count = |census: &Value, cgroup: &str, counter: &str| census[cgroup][counter].as_u64().unwrap_or(0);
+    let cgroups = after.as_object().into_iter().flatten().map(|(cgroup, _)| cgroup);
+    let both = cgroups.flat_map(|cgroup| LIMITS.map(|(counter, kind)| (cgroup, counter, kind)));
+    both.map(|(cgroup, counter, kind)| (kind, cgroup.clone(), count(after, cgroup, counter).saturating_sub(count(before, cgroup, counter))))
+        .filter(|(_, _, times)| *times > 0)
+        .collect()
 }
 
 /// What differs between two snapshots, sorted by name.
@@ -92,7 +92,14 @@ fn changes(old: &Value, new: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn a_limit_is_met_when_its_counter_grew() {
+        let before = json!({"/cage": {"oom_kill": 1, "pids.max": 7}});
+        let after = json!({"/cage": {"oom_kill": 3, "pids.max": 7}, "/new": {"pids.max": 1}});
+        assert_eq!(met(&before, &after), [("oom", "/cage".to_owned(), 2), ("pids.max", "/new".to_owned(), 1)]);
+        assert!(met(&after, &json!({"/other": {}})).is_empty());
+    }
 
     #[test]
     fn a_diff_names_what_came_went_and_changed() {
