@@ -86,6 +86,7 @@ fn failed(call: &'static str, object: &str, errno: rustix::io::Errno) -> Error {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::fd::AsFd as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]
