@@ -132,7 +132,7 @@ impl Desk {
         if trimmed.is_empty() {
             return Answer::of(self.step());
         }
-if is_verb(trimmed) {
+        if is_verb(trimmed) {
             let answer = self.verb(&trimmed[1..], false);
             // In a new world, or at another step, it is not the step's command any more.
             let said = if answer.fresh || answer.status != 0 { Ok(()) } else { self.session.said(trimmed) };
