@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-mod abilities;
+pub mod abilities;
 mod ceiling;
 pub mod doctor;
 mod error;

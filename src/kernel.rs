@@ -47,6 +47,7 @@ pub mod signals;
 pub mod socket;
 pub mod trace;
 pub mod tree;
+pub mod watch;
 pub mod xray;
 
 pub use error::{Error, Result};

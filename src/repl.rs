@@ -29,7 +29,7 @@ mod report;
 mod tracer;
 mod typist;
 mod verbs;
-mod views;
+pub mod views;
 mod why;
 mod zoom;
 

@@ -75,3 +75,11 @@ fn scratch(prefix: &str) -> std::io::Result<tempfile::TempDir> {
     let lasting = std::path::Path::new("/var/tmp");
     if std::env::var_os("TMPDIR").is_none() && lasting.is_dir() { builder.tempdir_in(lasting) } else { builder.tempdir() }
 }
+
+/// Removes what the bottles of this program with names that begin with `prefix` have left in the state folder.
+fn forget_worlds(prefix: &str) {
+    for known in crate::bottle::doctor::bottles().into_iter().filter(|known| !known.running && known.name.starts_with(prefix)) {
+        // What cannot be removed is still listed by `bottleship ls`.
+        let _ = crate::bottle::doctor::forget(&known.name);
+    }
+}

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// The names of all abilities but `tool:NAME`.
+pub const NAMES: &[&str] = &[
+    "cgroup1", "cgroup2", "memory", "cpu", "cpuset", "pids", "io", "freezer", "root", "rootless", "ids", "overlay", "tun", "internet", "oci",
+];
+
 /// The abilities of a bottle on this machine: `cgroup1 cgroup2 memory cpu cpuset pids io freezer root rootless overlay tun` and `tool:NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abilities {

@@ -39,7 +39,7 @@ pub fn read(file: &Path, text: &str, params: &Params) -> Result<Console, Vec<Pro
     let mut console = Console::default();
     let mut problems = Vec::new();
     let mut problem = |number: usize, what: String, hint: &str| {
-        problems.push(Problem { file: file.to_owned(), line: number, key: String::new(), what, hint: Some(hint.to_owned()) });
+        problems.push(Problem { file: file.to_owned(), spot: number.into(), key: String::new(), what, hint: hint.to_owned() });
     };
     for (at, raw) in text.lines().enumerate() {
         let number = at + 1;

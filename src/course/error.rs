@@ -10,27 +10,42 @@ use crate::{bottle, kernel};
 pub struct Problem {
     /// The file, below the course folder.
     pub file: PathBuf,
-    /// The line, from 1; 0 when it is about the whole file.
-    pub line: usize,
+    /// The line and the column; line 0 when it is about the whole file.
+    pub spot: Spot,
     /// The key it is about, as a path: `steps[0].facts[2].kind`. Empty when it is about none.
     pub key: String,
     /// What is wrong.
     pub what: String,
     /// The way out.
-    pub hint: Option<String>,
+    pub hint: String,
+}
+
+/// A place in a file: line and column, both from 1. Line 0 is no place; column 0 is the whole line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl From<usize> for Spot {
+    fn from(line: usize) -> Self {
+        Spot { line, column: 0 }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
+        if self.spot.line > 0 {
+            write!(f, ":{}", self.spot.line)?;
+        }
+        if self.spot.line > 0 && self.spot.column > 0 {
+            write!(f, ":{}", self.spot.column)?;
         }
         if !self.key.is_empty() {
             write!(f, ": `{}`", self.key)?;
         }
-        write!(f, ": {}", self.what)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        write!(f, ": {} ({})", self.what, self.hint)
     }
 }
 

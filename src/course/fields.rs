@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::Problem;
+use super::error::{Problem, Spot};
 use super::yaml::{Node, Value};
 
 /// Collects what is wrong with one file, so that an author sees all of it at once.
@@ -18,9 +18,13 @@ impl Complaints {
         Complaints { file: file.to_owned(), list: Vec::new() }
     }
 
-    /// Notes a problem at a line and a key.
-    pub fn add(&mut self, line: usize, key: &str, what: impl Into<String>, hint: Option<String>) {
-        self.list.push(Problem { file: self.file.clone(), line, key: key.to_owned(), what: what.into(), hint });
+    /// Notes a problem at a place and a key, with the way out.
+    pub fn add(&mut self, spot: impl Into<Spot>, key: &str, what: impl Into<String>, hint: impl Into<String>) {
+        let problem = Problem { file: self.file.clone(), spot: spot.into(), key: key.to_owned(), what: what.into(), hint: hint.into() };
+        // One slip may be met twice on the way; an author needs to read it once.
+        if !self.list.contains(&problem) {
+            self.list.push(problem);
+        }
     }
 }
 
@@ -28,7 +32,7 @@ impl Complaints {
 pub struct Fields<'n> {
     map: &'n [(String, Node)],
     /// Where the mapping stands in the file.
-    pub line: usize,
+    pub spot: Spot,
     /// The path to it: `steps[0].facts[1]`.
     pub path: String,
     asked: Vec<&'static str>,
@@ -38,13 +42,13 @@ impl<'n> Fields<'n> {
     /// Begins to read `node`, which must be a mapping.
     pub fn open(node: &'n Node, path: &str, complaints: &mut Complaints) -> Option<Self> {
         match &node.value {
-            Value::Map(map) => Some(Fields { map, line: node.line, path: path.to_owned(), asked: Vec::new() }),
+            Value::Map(map) => Some(Fields { map, spot: node.spot, path: path.to_owned(), asked: Vec::new() }),
             _ => {
                 complaints.add(
-                    node.line,
+                    node.spot,
                     path,
                     format!("must be a mapping, is {}", node.sort()),
-                    Some("write `key: value` lines".to_owned()),
+                    "write `key: value` lines",
                 );
                 None
             }
@@ -73,8 +77,8 @@ impl<'n> Fields<'n> {
         match node.text() {
             Some(text) => Some(text.to_owned()),
             None => {
-                let hint = "put quotes around a text that begins with `{` or `[`".to_owned();
-                complaints.add(node.line, &self.at(key), format!("must be a text, is {}", node.sort()), Some(hint));
+                let hint = "put quotes around a text that begins with `{` or `[`";
+                complaints.add(node.spot, &self.at(key), format!("must be a text, is {}", node.sort()), hint);
                 None
             }
         }
@@ -84,7 +88,7 @@ impl<'n> Fields<'n> {
     pub fn needed(&mut self, key: &'static str, complaints: &mut Complaints) -> Option<String> {
         if !self.map.iter().any(|(name, node)| name == key && !node.is_null()) {
             self.asked.push(key);
-            complaints.add(self.line, &self.at(key), "is missing", Some(format!("add `{key}: ...`")));
+            complaints.add(self.spot, &self.at(key), "is missing", format!("add `{key}: ...`"));
             return None;
         }
         self.text(key, complaints)
@@ -98,11 +102,11 @@ impl<'n> Fields<'n> {
         read: impl Fn(&str) -> Option<T>,
         complaints: &mut Complaints,
     ) -> Option<T> {
-        let line = self.line_of(key);
+        let spot = self.spot_of(key);
         let text = self.text(key, complaints)?;
         let value = read(&text);
         if value.is_none() {
-            complaints.add(line, &self.at(key), format!("`{text}` is not {wanted}"), None);
+            complaints.add(spot, &self.at(key), format!("`{text}` cannot be read"), format!("write {wanted}"));
         }
         value
     }
@@ -124,11 +128,12 @@ impl<'n> Fields<'n> {
 
     /// One of a closed list of words.
     pub fn word(&mut self, key: &'static str, words: &[&'static str], complaints: &mut Complaints) -> Option<&'static str> {
-        let line = self.line_of(key);
+        let spot = self.spot_of(key);
         let text = self.text(key, complaints)?;
         let found = words.iter().find(|word| **word == text).copied();
         if found.is_none() {
-            complaints.add(line, &self.at(key), format!("`{text}` is none of: {}", words.join(", ")), did_you_mean(&text, words));
+            let hint = did_you_mean(&text, words).unwrap_or_else(|| format!("one of: {}", words.join(", ")));
+            complaints.add(spot, &self.at(key), format!("`{text}` is not known here"), hint);
         }
         found
     }
@@ -149,7 +154,7 @@ impl<'n> Fields<'n> {
         for node in self.list(key) {
             match node.text() {
                 Some(text) => texts.push(text.to_owned()),
-                None => complaints.add(node.line, &path, format!("must be a list of texts, has {}", node.sort()), None),
+                None => complaints.add(node.spot, &path, format!("must be a list of texts, has {}", node.sort()), "write `[one, two]`; a text with `: `, `{` or `[` in it needs quotes"),
             }
         }
         texts
@@ -160,30 +165,30 @@ impl<'n> Fields<'n> {
         let path = self.at(key);
         let Some(node) = self.get(key) else { return Vec::new() };
         let Value::Map(map) = &node.value else {
-            complaints.add(node.line, &path, format!("must be a mapping, is {}", node.sort()), None);
+            complaints.add(node.spot, &path, format!("must be a mapping, is {}", node.sort()), "write `{name: value}`");
             return Vec::new();
         };
         let mut pairs = Vec::new();
         for (name, value) in map {
             match value.text() {
                 Some(text) => pairs.push((name.clone(), text.to_owned())),
-                None => complaints.add(value.line, &format!("{path}.{name}"), format!("must be a text, is {}", value.sort()), None),
+                None => complaints.add(value.spot, &format!("{path}.{name}"), format!("must be a text, is {}", value.sort()), "put quotes around it"),
             }
         }
         pairs
     }
 
-    /// The line of a key, or of the mapping.
-    pub fn line_of(&self, key: &str) -> usize {
-        self.map.iter().find(|(name, _)| name == key).map_or(self.line, |(_, node)| node.line)
+    /// Where the value of a key stands, or the mapping.
+    pub fn spot_of(&self, key: &str) -> Spot {
+        self.map.iter().find(|(name, _)| name == key).map_or(self.spot, |(_, node)| node.spot)
     }
 
     /// Complains about keys that nobody asked for.
     pub fn finish(self, complaints: &mut Complaints) {
         for (name, node) in self.map {
             if !self.asked.iter().any(|asked| asked == name) {
-                let hint = did_you_mean(name, &self.asked).or_else(|| Some(format!("known here: {}", known(&self.asked))));
-                complaints.add(node.line, &self.at(name), "is no key that this place knows", hint);
+                let hint = did_you_mean(name, &self.asked).unwrap_or_else(|| format!("known here: {}", known(&self.asked)));
+                complaints.add(node.key, &self.at(name), "is no key that this place knows", hint);
             }
         }
     }
@@ -231,7 +236,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known.into_iter().map(|word| (distance(name, word), word)).filter(|(far, _)| *far <= limit).min().map(|(_, word)| word)
 }
 
-fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
+/// The way out of a slip.
+pub fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
     nearest(name, known.iter().copied()).map(|word| format!("did you mean `{word}`?"))
 }
 
@@ -272,9 +278,9 @@ mod tests {
         fields.needed("id", &mut complaints);
         fields.finish(&mut complaints);
         let told: Vec<String> = complaints.list.iter().map(ToString::to_string).collect();
-        assert_eq!(told[0], "labs/x/lab.yaml:1: `id`: is missing (add `id: ...`)");
-        assert_eq!(told[1], "labs/x/lab.yaml:2: `minuets`: is no key that this place knows (did you mean `minutes`?)");
-        assert_eq!(told[2], "labs/x/lab.yaml:3: `zzz`: is no key that this place knows (known here: id, minutes, title)");
+        assert_eq!(told[0], "labs/x/lab.yaml:1:1: `id`: is missing (add `id: ...`)");
+        assert_eq!(told[1], "labs/x/lab.yaml:2:1: `minuets`: is no key that this place knows (did you mean `minutes`?)");
+        assert_eq!(told[2], "labs/x/lab.yaml:3:1: `zzz`: is no key that this place knows (known here: id, minutes, title)");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn unit(fields: &mut Fields<'_>, lab: bool, complaints: &mut Complaints) -> 
         start: start(fields, complaints),
         intro: String::new(),
         steps: Vec::new(),
+        spots: super::yaml::Spots::new(),
     }
 }
 
@@ -61,25 +62,25 @@ pub fn goals(step: &mut Step, fields: &mut Fields<'_>, complaints: &mut Complain
     let points: u32 = step.facts.iter().map(|fact| fact.points).sum();
     step.points = fields.number("points", complaints).map_or(points, |points| points.min(1000) as u32);
     step.mistakes = mistakes(fields, complaints);
-    let line = fields.line_of("hints");
+    let spot = fields.spot_of("hints");
     step.hints = fields.texts("hints", complaints);
     if step.hints.len() > 3 {
-        complaints.add(line, &fields.at("hints"), "has more than three hints", Some("keep the three best, from vague to plain".to_owned()));
+        complaints.add(spot, &fields.at("hints"), "has more than three hints", "keep the three best, from vague to plain");
     }
     step.debrief = fields.text("debrief", complaints);
     step.untouched = untouched(fields, complaints);
-    let line = fields.line_of("exempt");
+    let spot = fields.spot_of("exempt");
     step.exempt.extend(fields.pairs("exempt", complaints));
     for (proof, reason) in &step.exempt {
         if !PROOFS.contains(&proof.as_str()) {
-            complaints.add(line, &fields.at("exempt"), format!("`{proof}` is no proof"), Some("P1 to P15".to_owned()));
+            complaints.add(spot, &fields.at("exempt"), format!("`{proof}` is no proof"), "P1 to P15");
         }
         if reason.split_whitespace().count() < 3 {
             complaints.add(
-                line,
+                spot,
                 &fields.at("exempt"),
                 format!("`{proof}` is exempt without a reason"),
-                Some("say why in a sentence".to_owned()),
+                "say why in a sentence",
             );
         }
     }
@@ -92,7 +93,7 @@ pub fn facts(nodes: &[&Node], path: &str, complaints: &mut Complaints) -> Vec<fa
     for (at, node) in nodes.iter().enumerate() {
         let Some(fact) = fact::read(node, &format!("{path}[{at}]"), complaints) else { continue };
         if found.iter().any(|other| other.id == fact.id) {
-            complaints.add(node.line, &format!("{path}[{at}].id"), format!("`{}` names two facts of this step", fact.id), None);
+            complaints.add(node.spot, &format!("{path}[{at}].id"), format!("`{}` names two facts of this step", fact.id), "give each a name of its own");
         }
         found.push(fact);
     }
@@ -108,11 +109,15 @@ fn mistakes(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Vec<Mistake
         let id = one.needed("id", complaints);
         let when = one.get("when").and_then(|node| fact::read_when(node, &format!("{path}.when"), complaints));
         if !one.has("when") {
-            complaints.add(one.line, &path, "has no `when`", Some("say in a fact how the mistake shows".to_owned()));
+            complaints.add(one.spot, &path, "has no `when`", "say in a fact how the mistake shows");
         }
         let say = one.needed("say", complaints);
         let hint = one.number("hint", complaints).map(|hint| hint as usize);
         one.finish(complaints);
+        if let Some(twice) = id.as_ref().filter(|id| found.iter().any(|other: &Mistake| other.id == **id)) {
+            let what = format!("`{twice}` names two mistakes of this step");
+            complaints.add(node.spot, &format!("{path}.id"), what, "give each a name of its own: wrong answers point to it");
+        }
         if let (Some(id), Some(when), Some(say)) = (id, when, say) {
             found.push(Mistake { id, when, say, hint });
         }
@@ -134,8 +139,8 @@ fn references(step: &Step, fields: &Fields<'_>, complaints: &mut Complaints) {
     let ids: Vec<&str> = step.facts.iter().map(|fact| fact.id.as_str()).collect();
     let mut missing = |what: &str, name: &str| {
         if !ids.contains(&name) {
-            let hint = super::fields::nearest(name, ids.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            complaints.add(fields.line, &fields.path, format!("{what} names the fact `{name}`, which this step does not have"), hint);
+            let hint = super::fields::did_you_mean(name, &ids).unwrap_or_else(|| format!("it has: {}", if ids.is_empty() { "none that can be read".to_owned() } else { ids.join(", ") }));
+            complaints.add(fields.spot_of("facts"), &fields.path, format!("{what} names the fact `{name}`, which this step does not have"), hint);
         }
     };
     for fact in &step.facts {
@@ -151,7 +156,7 @@ fn references(step: &Step, fields: &Fields<'_>, complaints: &mut Complaints) {
     for mistake in &step.mistakes {
         if mistake.hint.is_some_and(|hint| hint == 0 || hint > step.hints.len()) {
             let what = format!("the mistake `{}` points to a hint that the step does not have", mistake.id);
-            complaints.add(fields.line, &fields.path, what, Some(format!("hints are numbered from 1; there are {}", step.hints.len())));
+            complaints.add(fields.spot_of("mistakes"), &fields.path, what, format!("hints are numbered from 1; there are {}", step.hints.len()));
         }
     }
 }
@@ -163,7 +168,7 @@ pub fn question(node: &Node, path: &str, number: usize, complaints: &mut Complai
     let ask = fields.needed("ask", complaints);
     let choices = fields.texts("choices", complaints);
     if choices.len() < 2 {
-        complaints.add(fields.line, &fields.at("choices"), "needs at least two choices", None);
+        complaints.add(fields.spot, &fields.at("choices"), "needs at least two choices", "write `choices: [one, other]`");
     }
     let answer = right_answer(&mut fields, choices.len(), complaints);
     let why = fields.needed("why", complaints);
@@ -174,7 +179,7 @@ pub fn question(node: &Node, path: &str, number: usize, complaints: &mut Complai
 fn right_answer(fields: &mut Fields<'_>, choices: usize, complaints: &mut Complaints) -> Option<RightAnswer> {
     let path = fields.at("answer");
     let Some(node) = fields.get("answer") else {
-        complaints.add(fields.line, &path, "is missing", Some("the number of the right choice, from 1".to_owned()));
+        complaints.add(fields.spot, &path, "is missing", "the number of the right choice, from 1");
         return None;
     };
     if let Value::Map(_) = node.value {
@@ -186,10 +191,10 @@ fn right_answer(fields: &mut Fields<'_>, choices: usize, complaints: &mut Compla
     let numbers: Vec<usize> = fields.texts("answer", complaints).iter().filter_map(|text| text.parse().ok()).collect();
     if numbers.is_empty() || numbers.iter().any(|number| *number == 0 || *number > choices) {
         complaints.add(
-            node.line,
+            node.spot,
             &path,
             "is no choice",
-            Some(format!("a number from 1 to {choices}, a list of them, or `{{run: command}}`")),
+            format!("a number from 1 to {choices}, a list of them, or `{{run: command}}`"),
         );
         return None;
     }

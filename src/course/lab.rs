@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::error::Problem;
+use super::error::{Problem, Spot};
 use super::fields::{Complaints, Fields};
 use super::head;
 use super::text::{OBSERVED, Params, fill, holes};
+use super::yaml::{Spots, spot_near};
 use super::unit::{Step, Unit};
 use super::yaml::{self, Node};
 
@@ -18,6 +19,7 @@ pub fn read(file: &Path, text: &str, task: &str, params: &Params) -> Result<Unit
     let node = node.map_texts(&|text| fill(text, params));
     let mut complaints = Complaints::about(file);
     let unit = unit(&node, task, params, &mut complaints);
+    task_holes(file, task, params, &mut complaints);
     match unit {
         Some(unit) if complaints.list.is_empty() => Ok(unit),
         _ => Err(complaints.list),
@@ -27,20 +29,21 @@ pub fn read(file: &Path, text: &str, task: &str, params: &Params) -> Result<Unit
 fn unit(node: &Node, task: &str, params: &Params, complaints: &mut Complaints) -> Option<Unit> {
     let mut fields = Fields::open(node, "", complaints)?;
     let mut unit = head::unit(&mut fields, true, complaints);
+    node.spots("", &mut unit.spots);
     unit.intro = fill(task, params);
     unit.drawn.clone_from(params);
     for (at, node) in fields.list("steps").into_iter().enumerate() {
-        unit.steps.extend(step(node, at, complaints));
+        unit.steps.extend(step(node, at, &unit.spots, complaints));
     }
     if unit.steps.is_empty() {
-        complaints.add(fields.line, "steps", "has no step", Some("a lab has at least one, with facts".to_owned()));
+        complaints.add(fields.spot, "steps", "has no step", "a lab has at least one, with facts");
     }
     fields.finish(complaints);
     duplicates(&unit, complaints);
     Some(unit)
 }
 
-fn step(node: &Node, at: usize, complaints: &mut Complaints) -> Option<Step> {
+fn step(node: &Node, at: usize, spots: &Spots, complaints: &mut Complaints) -> Option<Step> {
     let mut fields = Fields::open(node, &format!("steps[{at}]"), complaints)?;
     let mut step = Step {
         id: fields.needed("id", complaints).unwrap_or_default(),
@@ -49,28 +52,53 @@ fn step(node: &Node, at: usize, complaints: &mut Complaints) -> Option<Step> {
         ..Step::default()
     };
     head::goals(&mut step, &mut fields, complaints);
-    if step.facts.is_empty() {
-        complaints.add(fields.line, &fields.at("facts"), "a lab step without facts proves nothing", None);
+    // Facts that are there and cannot be read have been complained about.
+    if fields.list("facts").is_empty() {
+        complaints.add(fields.spot, &fields.at("facts"), "a lab step without facts proves nothing", "say under `facts:` how one sees that the goal is reached");
     }
-    let line = fields.line;
+    let base = fields.path.clone();
     fields.finish(complaints);
-    unfilled(&step, line, complaints);
+    unfilled(&step, &base, spots, complaints);
+    let goal = (format!("{base}.goal"), step.title.as_str());
+    empty_holes([goal].into_iter(), &[], spots, complaints);
     Some(step)
 }
 
-/// Holes in what a learner reads that nothing will ever fill.
-pub fn unfilled(step: &Step, line: usize, complaints: &mut Complaints) {
-    let facts = step.facts.iter().flat_map(|fact| [fact.not_yet.as_deref(), fact.fail.as_deref()]).flatten();
-    let says = step.mistakes.iter().map(|mistake| mistake.say.as_str());
-    for text in facts.chain(says) {
-        for hole in holes(text).into_iter().filter(|hole| !OBSERVED.contains(hole)) {
-            let what = format!("`{{{hole}}}` is no parameter, in the text: {text}");
-            complaints.add(
-                line,
-                &format!("step {}", step.id),
-                what,
-                Some("parameters, {got}, {subject} and {seq} can be filled in".to_owned()),
-            );
+/// Holes in what a learner reads that nothing will ever fill. `base` is the path of the step.
+pub fn unfilled(step: &Step, base: &str, spots: &Spots, complaints: &mut Complaints) {
+    let facts = step.facts.iter().enumerate().flat_map(|(at, fact)| {
+        let said = [("not_yet", fact.not_yet.as_deref()), ("fail", fact.fail.as_deref())];
+        said.into_iter().filter_map(move |(key, text)| Some((format!("{base}.facts[{at}].{key}"), text?)))
+    });
+    let says = step.mistakes.iter().enumerate().map(|(at, mistake)| (format!("{base}.mistakes[{at}].say"), mistake.say.as_str()));
+    empty_holes(facts.chain(says), &OBSERVED, spots, complaints);
+    let hints = step.hints.iter().enumerate().map(|(at, hint)| (format!("{base}.hints[{at}]"), hint.as_str()));
+    let debrief = step.debrief.iter().map(|text| (format!("{base}.debrief"), text.as_str()));
+    empty_holes(hints.chain(debrief), &[], spots, complaints);
+}
+
+/// Complains about every hole in `texts` that is none of `known`: parameters are filled in already.
+fn empty_holes<'t>(texts: impl Iterator<Item = (String, &'t str)>, known: &[&str], spots: &Spots, complaints: &mut Complaints) {
+    for (key, text) in texts {
+        for hole in holes(text).into_iter().filter(|hole| !known.contains(hole)) {
+            let also = if known.is_empty() { "a parameter of this lab; `{got}` is only for facts and mistakes" } else { "a parameter, {got}, {subject} or {seq}" };
+            complaints.add(spot_near(spots, &key), &key, format!("`{{{hole}}}` is filled in by nothing"), format!("write {also}"));
+        }
+    }
+}
+
+/// The same for `task.md`.
+fn task_holes(file: &Path, task: &str, params: &Params, complaints: &mut Complaints) {
+    for (at, line) in task.lines().enumerate() {
+        for hole in holes(line).into_iter().filter(|hole| !params.contains_key(*hole)) {
+            let known: Vec<&str> = params.keys().map(String::as_str).collect();
+            complaints.list.push(Problem {
+                file: file.with_file_name("task.md"),
+                spot: Spot { line: at + 1, column: line.find(&format!("{{{hole}}}")).unwrap_or(0) + 1 },
+                key: String::new(),
+                what: format!("`{{{hole}}}` is no parameter of this lab"),
+                hint: super::fields::did_you_mean(hole, &known).unwrap_or_else(|| "declare it under `params:`".to_owned()),
+            });
         }
     }
 }
@@ -79,7 +107,9 @@ pub fn unfilled(step: &Step, line: usize, complaints: &mut Complaints) {
 pub fn duplicates(unit: &Unit, complaints: &mut Complaints) {
     for (at, step) in unit.steps.iter().enumerate() {
         if unit.steps[..at].iter().any(|other| other.id == step.id) {
-            complaints.add(0, "steps", format!("`{}` names two steps", step.id), Some("progress is kept by step id".to_owned()));
+            let key = format!("steps[{at}].id");
+            let hint = "give each a name of its own: progress is kept by it";
+            complaints.add(spot_near(&unit.spots, &key), &key, format!("`{}` names two steps", step.id), hint);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::head;
 use super::lab::{duplicates, unfilled};
 use super::text::{Params, fill};
 use super::unit::{Block, Command, Step, Unit};
-use super::yaml::{self, Value};
+use super::yaml::{self, Spots, Value};
 
 /// Reads a lesson; `params` are filled in everywhere.
 ///
@@ -25,7 +25,7 @@ pub fn read(file: &Path, text: &str, params: &Params) -> Result<Unit, Vec<Proble
 
 fn unit(file: &Path, text: &str, params: &Params, complaints: &mut Complaints) -> Option<Unit> {
     let Some((front, body, body_line)) = split(text) else {
-        complaints.add(1, "", "has no front matter", Some("begin with a line `---`, YAML, and a line `---`".to_owned()));
+        complaints.add(1, "", "has no front matter", "begin with a line `---`, YAML, and a line `---`");
         return None;
     };
     let node = match yaml::parse(file, front, 2) {
@@ -37,13 +37,16 @@ fn unit(file: &Path, text: &str, params: &Params, complaints: &mut Complaints) -
     };
     let mut fields = Fields::open(&node, "", complaints)?;
     let mut unit = head::unit(&mut fields, false, complaints);
+    node.spots("", &mut unit.spots);
     fields.finish(complaints);
     unit.drawn.clone_from(params);
-    let mut reader = Reader { file, params, complaints, intro: String::new(), steps: Vec::new(), prose: String::new(), questions: 0 };
+    let mut reader =
+        Reader { file, params, complaints, intro: String::new(), steps: Vec::new(), prose: String::new(), questions: 0, spots: Spots::new() };
     reader.body(body, body_line);
     (unit.intro, unit.steps) = (reader.intro, reader.steps);
+    unit.spots.extend(reader.spots);
     if unit.steps.is_empty() {
-        complaints.add(body_line, "", "has no step", Some("begin one with `## Title {#id}`".to_owned()));
+        complaints.add(body_line, "", "has no step", "begin one with `## Title {#id}`");
     }
     duplicates(&unit, complaints);
     Some(unit)
@@ -65,6 +68,7 @@ struct Reader<'a> {
     steps: Vec<Step>,
     prose: String,
     questions: usize,
+    spots: Spots,
 }
 
 /// A fenced block: the words after the fence, its text, the line of its first text line, and how it was written.
@@ -99,7 +103,7 @@ impl Reader<'_> {
                         number,
                         "",
                         "opens a block that is never closed",
-                        Some(format!("close it with a line `{}`", &mark[..ticks])),
+                        format!("close it with a line `{}`", &mark[..ticks]),
                     );
                 }
                 self.fence(&fence);
@@ -136,13 +140,14 @@ impl Reader<'_> {
                 ("#", id) => step.id = id.to_owned(),
                 ("needs=", needs) => step.needs = needs.split(',').map(str::to_owned).collect(),
                 _ => {
-                    self.complaints.add(number, "", format!("`{word}` is no attribute of a step"), Some("`#id` and `needs=a,b`".to_owned()))
+                    self.complaints.add(number, "", format!("`{word}` is no attribute of a step"), "`#id` and `needs=a,b`")
                 }
             }
         }
         if step.id.is_empty() {
-            self.complaints.add(number, "", "a step without an id", Some("write `## Title {#id}`; progress is kept by it".to_owned()));
+            self.complaints.add(number, "", "a step without an id", "write `## Title {#id}`; progress is kept by it");
         }
+        self.spots.insert(format!("steps[{}]", self.steps.len()), number.into());
         self.steps.push(step);
     }
 
@@ -159,7 +164,7 @@ impl Reader<'_> {
                 fence.line - 1,
                 word,
                 "stands before the first step",
-                Some("begin a step with `## Title {#id}`".to_owned()),
+                "begin a step with `## Title {#id}`",
             );
             return;
         }
@@ -183,7 +188,7 @@ impl Reader<'_> {
         }
         let commands = commands(&fill(&fence.text, self.params), &host);
         if commands.is_empty() {
-            self.complaints.add(fence.line, "run", "has no command", None);
+            self.complaints.add(fence.line, "run", "has no command", "write the command that is typed, one a line");
         }
         self.push(Block::Run { commands, needs, nested, line: fence.line });
     }
@@ -202,7 +207,7 @@ impl Reader<'_> {
                 fence.line - 1,
                 "output",
                 "follows no `run` block",
-                Some("it shows what the `run` block before it prints".to_owned()),
+                "it shows what the `run` block before it prints",
             );
         }
         self.push(Block::Output { text: fill(&fence.text, self.params), exit, line: fence.line });
@@ -233,16 +238,21 @@ impl Reader<'_> {
     fn check(&mut self, node: &yaml::Node, line: usize) {
         let Some(mut step) = self.steps.pop() else { return };
         if !step.facts.is_empty() {
-            self.complaints.add(line, "check", "is the second one of this step", Some("a step has one `check` block".to_owned()));
+            self.complaints.add(line, "check", "is the second one of this step", "a step has one `check` block");
         }
+        let base = format!("steps[{}]", self.steps.len());
+        let heading = self.spots.get(&base).copied().unwrap_or_default();
         if let Value::List(list) = &node.value {
+            node.spots(&format!("{base}.facts"), &mut self.spots);
             step.facts = head::facts(&list.iter().collect::<Vec<_>>(), "check", self.complaints);
             step.points = step.facts.iter().map(|fact| fact.points).sum();
         } else if let Some(mut fields) = Fields::open(node, "check", self.complaints) {
+            node.spots(&base, &mut self.spots);
+            self.spots.insert(base.clone(), heading);
             head::goals(&mut step, &mut fields, self.complaints);
             fields.finish(self.complaints);
         }
-        unfilled(&step, line, self.complaints);
+        unfilled(&step, &base, &self.spots, self.complaints);
         self.steps.push(step);
     }
 
@@ -254,7 +264,7 @@ impl Reader<'_> {
 
     fn bad_attribute(&mut self, fence: &Fence<'_>, attribute: &str, known: &str) {
         let key = fence.words.split_whitespace().next().unwrap_or_default();
-        self.complaints.add(fence.line - 1, key, format!("`{attribute}` is no attribute of this block"), Some(format!("known: {known}")));
+        self.complaints.add(fence.line - 1, key, format!("`{attribute}` is no attribute of this block"), format!("known: {known}"));
     }
 }
 

@@ -11,6 +11,7 @@ use super::fields::nearest;
 use super::params;
 use super::text::Params;
 use super::unit::Unit;
+use super::yaml::spot_near;
 use super::{lab, lesson};
 use crate::kernel;
 
@@ -57,6 +58,14 @@ impl Course {
     /// # Errors
     /// The folder cannot be read, or a file of it has mistakes.
     pub fn load(folder: &Path) -> Result<Course, Error> {
+        Course::from_files(Course::read_folder(folder)?)
+    }
+
+    /// The files of a course folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or holds no course.
+    pub fn read_folder(folder: &Path) -> Result<BTreeMap<PathBuf, CourseFile>, Error> {
         let mut files = BTreeMap::new();
         for part in ["lessons", "labs", "solutions"] {
             if folder.join(part).is_dir() {
@@ -66,7 +75,7 @@ impl Course {
         if files.is_empty() {
             return Err(Error::File { path: folder.to_owned(), why: "has neither `lessons/` nor `labs/`".to_owned() });
         }
-        Course::from_files(files)
+        Ok(files)
     }
 
     /// From a folder if one is given, else from the binary.
@@ -82,6 +91,12 @@ impl Course {
     /// # Errors
     /// Everything that is wrong with any of them.
     pub fn from_files(files: BTreeMap<PathBuf, CourseFile>) -> Result<Course, Error> {
+        let (course, problems) = Course::tolerant(files);
+        if problems.is_empty() { Ok(course) } else { Err(Error::Course(problems)) }
+    }
+
+    /// What can be read of the files, and what is wrong with the rest.
+    pub fn tolerant(files: BTreeMap<PathBuf, CourseFile>) -> (Course, Vec<Problem>) {
         let mut course = Course { files, units: Vec::new() };
         let mut problems = Vec::new();
         let sources: Vec<PathBuf> = course.files.keys().filter(|path| is_unit(path)).cloned().collect();
@@ -94,7 +109,7 @@ impl Course {
         // Lessons first, in the order of their numbers; then labs.
         course.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
         problems.extend(course.relations());
-        if problems.is_empty() { Ok(course) } else { Err(Error::Course(problems)) }
+        (course, problems)
     }
 
     /// All units, lessons first.
@@ -128,6 +143,11 @@ impl Course {
         let params = params::draw(&entry.example.params, seed, &entry.example.id);
         let unit = self.read_unit(&entry.file, &params).map_err(Error::Course)?;
         Ok((unit, params))
+    }
+
+    /// All files of the course, by path.
+    pub fn files(&self) -> &BTreeMap<PathBuf, CourseFile> {
+        &self.files
     }
 
     /// A file of the course.
@@ -219,7 +239,8 @@ impl Course {
         let content = self.files.get(file).map(|file| file.content.as_slice()).unwrap_or_default();
         String::from_utf8(content.to_vec()).map_err(|error| {
             let line = content[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            vec![Problem { file: file.to_owned(), line, key: String::new(), what: "is no UTF-8".to_owned(), hint: None }]
+            let hint = "save it as UTF-8".to_owned();
+            vec![Problem { file: file.to_owned(), spot: line.into(), key: String::new(), what: "is no UTF-8".to_owned(), hint }]
         })
     }
 
@@ -228,15 +249,16 @@ impl Course {
         let mut problems = Vec::new();
         let ids: Vec<&str> = self.units.iter().map(|entry| entry.example.id.as_str()).collect();
         for (at, entry) in self.units.iter().enumerate() {
-            let mut add = |key: &str, what: String, hint: Option<String>| {
-                problems.push(Problem { file: entry.file.clone(), line: 0, key: key.to_owned(), what, hint });
+            let mut add = |key: &str, what: String, hint: &str| {
+                let spot = spot_near(&entry.example.spots, key);
+                problems.push(Problem { file: entry.file.clone(), spot, key: key.to_owned(), what, hint: hint.to_owned() });
             };
             if ids[..at].contains(&ids[at]) {
-                add("id", format!("`{}` names another unit too", ids[at]), None);
+                add("id", format!("`{}` names another unit too", ids[at]), "give each lesson and lab an id of its own");
             }
             for (name, _) in &entry.example.place {
                 if self.placed(entry, name).is_err() {
-                    add("place", format!("the file `{name}` is not there"), Some("the path is below the unit's folder".to_owned()));
+                    add(&format!("place.{name}"), format!("the file `{name}` is not there"), "the path is below the unit's folder");
                 }
             }
             let folder = entry.file.parent().and_then(|folder| folder.strip_prefix("labs").ok());
@@ -244,7 +266,7 @@ impl Course {
                 add(
                     "id",
                     format!("`{}` is not the folder of this lab", entry.example.id),
-                    Some("labs/PART/SLUG has the id PART/SLUG".to_owned()),
+                    "labs/PART/SLUG has the id PART/SLUG",
                 );
             }
         }
@@ -298,7 +320,7 @@ mod tests {
         let mut files =
             BTreeMap::from([("labs/p/one/lab.yaml".into(), file(lab("p/one"))), ("labs/p/two/lab.yaml".into(), file(lab("p/tow")))]);
         let error = Course::from_files(files.clone()).unwrap_err().to_string();
-        assert!(error.contains("labs/p/two/lab.yaml: `id`: `p/tow` is not the folder"), "{error}");
+        assert!(error.contains("labs/p/two/lab.yaml:1:1: `id`: `p/tow` is not the folder"), "{error}");
         for file in files.values_mut() {
             file.content =
                 String::from_utf8(file.content.clone()).unwrap().replace("p/nne", "p/one").replace("p/tow", "p/two").into_bytes();

@@ -1,173 +1,86 @@
-//! What can be said about a course without a bottle: solutions that do not fit their lab, wrong answers without an expectation, hints that give
-//! the solution away (P11), texts that name nothing they saw.
+//! What can be said about a course without a bottle: names that lead nowhere, parameters that nobody uses, solutions that do not fit their
+//! lab, wrong answers without an expectation, hints that give the solution away (P11).
+//!
+//! What makes a file unreadable is found by its reader (see [`super::lab`], [`super::lesson`]); here are the things that only show when the
+//! files are seen together. Every problem names file, line, key and the way out.
 
+mod names;
+mod scanty;
+mod solutions;
 mod tools;
-
-use std::path::PathBuf;
 
 use super::console::Console;
 use super::error::Problem;
-use super::fields::nearest;
 use super::library::{Course, Entry};
-use super::params;
 use super::unit::{Step, Unit};
+use super::yaml::spot_near;
 
 /// How long a word of a solution must be before it counts as a token that a hint must not hold.
 const TOKEN: usize = 5;
-/// Labs have at least this many wrong answers.
-const WRONG: usize = 3;
-/// And as many hints in each step.
-const HINTS: usize = 3;
 
-/// Everything that is doubtful in the course.
+/// Everything that is doubtful in the course, in the order of files and lines.
 pub fn course(course: &Course) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for entry in course.units() {
-        problems.extend(unit(course, entry));
-    }
+    let mut problems: Vec<Problem> = course.units().iter().flat_map(|entry| unit(course, entry)).collect();
+    problems.extend(names::circles(course));
+    problems.extend(solutions::strays(course));
+    sorted(problems)
+}
+
+/// In the order of files and lines.
+pub fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|one, other| (&one.file, one.spot).cmp(&(&other.file, other.spot)));
     problems
 }
 
 /// Everything that is doubtful in one unit.
 pub fn unit(course: &Course, entry: &Entry) -> Vec<Problem> {
-    let unit = &entry.example;
-    let mut problems = Vec::new();
-    let mut add = |key: &str, what: String, hint: &str| {
-        problems.push(Problem { file: entry.file.clone(), line: 0, key: key.to_owned(), what, hint: Some(hint.to_owned()) });
-    };
-    for (step, why) in unit.steps.iter().flat_map(|step| weak_hints(step).into_iter().map(move |why| (step, why))) {
-        add(&format!("step {}", step.id), why, "three levels, each one plainer than the one before");
+    let mut found = Finds { entry, list: Vec::new() };
+    for (at, step) in entry.example.steps.iter().enumerate() {
+        weak_hints(step, at, &mut found);
     }
-    let is_row = |row: &str| {
-        row.strip_prefix(['C', 'X'])
-            .and_then(|rest| rest.strip_prefix('-'))
-            .is_some_and(|number| number.len() == 3 && number.parse::<u32>().is_ok())
-    };
-    for row in unit.teaches.iter().filter(|row| !is_row(row)) {
-        add("teaches", format!("`{row}` is no row of the concept list"), "write C-001 or X-001");
+    names::rows(&mut found);
+    names::needs(course, &mut found);
+    names::facts(&mut found);
+    names::params(course, &mut found);
+    names::places(course, &mut found);
+    if entry.example.lab {
+        scanty::steps(&mut found);
+        solutions::of(course, &mut found);
+    } else {
+        scanty::unnamed_tools(&[], &mut found);
     }
-    let ids: Vec<&str> = course.units().iter().map(|entry| entry.example.id.as_str()).collect();
-    for need in unit.needs.iter().filter(|need| !ids.contains(&need.as_str())) {
-        let hint = nearest(need, ids.iter().copied())
-            .map_or_else(|| "`:list` shows the units".to_owned(), |near| format!("did you mean `{near}`?"));
-        add("needs", format!("there is no unit `{need}`"), &hint);
-    }
-    if !unit.lab {
-        problems.extend(unnamed_tools(entry, &[]));
-        return problems;
-    }
-    let params = params::draw(&unit.params, "example", &unit.id);
-    let (right, wrong) = match (course.consoles(&unit.id, false, &params), course.consoles(&unit.id, true, &params)) {
-        (Ok(right), Ok(wrong)) => (right, wrong),
-        (Err(error), _) | (_, Err(error)) => {
-            add("", error.to_string(), "see the reference of solutions");
-            return problems;
-        }
-    };
-    if right.is_empty() {
-        add("", format!("has no solution in solutions/{}/", unit.id), "write solve.console");
-    }
-    if wrong.len() < WRONG {
-        add("", format!("has {} wrong answers in solutions/{}/wrong/", wrong.len(), unit.id), "three or more, each with `# expect:`");
-    }
-    for (name, console) in &wrong {
-        problems.extend(expectation(unit, name, console));
-    }
-    let transcripts: Vec<(String, Console)> =
-        right.iter().cloned().chain(wrong.iter().map(|(name, console)| (format!("wrong/{name}"), console.clone()))).collect();
-    problems.extend(unnamed_tools(entry, &transcripts));
-    problems.extend(scanty(entry));
-    for (step, hint, token) in leaks(unit, &right) {
-        let what = format!("the hint \"{hint}\" holds `{token}`, which every solution types");
-        problems.push(Problem {
-            file: entry.file.clone(),
-            line: 0,
-            key: format!("step {step}"),
-            what,
-            hint: Some("say it in other words (P11)".to_owned()),
-        });
-    }
-    problems
+    found.list
 }
 
-fn unnamed_tools(entry: &Entry, transcripts: &[(String, Console)]) -> Vec<Problem> {
-    let id = &entry.example.id;
-    let told = |(place, tools): (String, std::collections::BTreeSet<String>)| {
-        let needs: Vec<String> = tools.into_iter().map(|tool| format!("tool:{tool}")).collect();
-        let (file, key) = match place.is_empty() {
-            true => (entry.file.clone(), "world.needs"),
-            false => (PathBuf::from(format!("solutions/{id}/{place}.console")), "needs"),
-        };
-        let what = format!("uses programs that a machine may lack: {}", needs.join(", "));
-        Problem { file, line: 0, key: key.to_owned(), what, hint: Some("name them in `world: {needs: [...]}`".to_owned()) }
-    };
-    tools::unnamed(entry, transcripts).into_iter().map(told).collect()
+/// Collects what is found in one unit.
+struct Finds<'c> {
+    entry: &'c Entry,
+    list: Vec<Problem>,
 }
 
-/// What every step of a lab has: three hints and a debrief; and a lab has mistakes that it knows.
-fn scanty(entry: &Entry) -> Vec<Problem> {
-    let unit = &entry.example;
-    let problem = |key: String, what: &str, hint: &str| Problem {
-        file: entry.file.clone(),
-        line: 0,
-        key,
-        what: what.to_owned(),
-        hint: Some(hint.to_owned()),
-    };
-    let mut found = Vec::new();
-    for step in &unit.steps {
-        if step.hints.len() != HINTS {
-            found.push(problem(format!("step {}", step.id), "has not three hints", "from vague to plain"));
-        }
-        if step.debrief.is_none() {
-            found.push(problem(format!("step {}", step.id), "has no debrief", "say in a sentence what was learned"));
-        }
+impl Finds<'_> {
+    fn unit(&self) -> &Unit {
+        &self.entry.example
     }
-    if unit.steps.iter().all(|step| step.mistakes.is_empty()) {
-        found.push(problem("steps".to_owned(), "knows no mistake", "name one that learners make: `mistakes: [{id, when, say}]`"));
+
+    /// Notes a problem at a key of the unit's own file.
+    fn add(&mut self, key: &str, what: String, hint: impl Into<String>) {
+        let spot = spot_near(&self.unit().spots, key);
+        self.list.push(Problem { file: self.entry.file.clone(), spot, key: key.to_owned(), what, hint: hint.into() });
     }
-    found
 }
 
-fn weak_hints(step: &Step) -> Vec<String> {
-    let mut found = Vec::new();
-    for (at, hint) in step.hints.iter().enumerate() {
+fn weak_hints(step: &Step, at: usize, found: &mut Finds<'_>) {
+    let way = "three levels at most, each plainer than the one before";
+    for (number, hint) in step.hints.iter().enumerate() {
+        let key = format!("steps[{at}].hints[{number}]");
         if hint.trim().is_empty() {
-            found.push(format!("hint {} is empty", at + 1));
+            found.add(&key, "is empty".to_owned(), way);
         }
-        if step.hints[..at].iter().any(|other| other.trim() == hint.trim()) {
-            found.push(format!("hint {} says what an earlier one says", at + 1));
+        if step.hints[..number].iter().any(|other| other.trim() == hint.trim()) {
+            found.add(&key, "says what an earlier hint says".to_owned(), way);
         }
     }
-    found
-}
-
-fn expectation(unit: &Unit, name: &str, console: &Console) -> Vec<Problem> {
-    let file = PathBuf::from(format!("solutions/{}/wrong/{name}.console", unit.id));
-    let problem = |what: String| Problem { file: file.clone(), line: 1, key: "expect".to_owned(), what, hint: Some(ids(unit)) };
-    let Some(expect) = &console.expect else {
-        return vec![problem("the wrong answer does not say what it must produce".to_owned())];
-    };
-    let Some(step) = unit.steps.iter().find(|step| step.id == expect.step) else {
-        return vec![problem(format!("the lab has no step `{}`", expect.step))];
-    };
-    let mut found = Vec::new();
-    if let Some(fact) = expect.fact.as_ref().filter(|id| !step.facts.iter().any(|fact| fact.id == **id)) {
-        found.push(problem(format!("the step `{}` has no fact `{fact}`", step.id)));
-    }
-    if let Some(mistake) = expect.mistake.as_ref().filter(|id| !step.mistakes.iter().any(|mistake| mistake.id == **id)) {
-        found.push(problem(format!("the step `{}` has no mistake `{mistake}`", step.id)));
-    }
-    found
-}
-
-fn ids(unit: &Unit) -> String {
-    let steps = unit.steps.iter().map(|step| {
-        let facts: Vec<&str> = step.facts.iter().map(|fact| fact.id.as_str()).collect();
-        let mistakes: Vec<&str> = step.mistakes.iter().map(|mistake| mistake.id.as_str()).collect();
-        format!("{}: facts {}, mistakes {}", step.id, facts.join(" "), mistakes.join(" "))
-    });
-    steps.collect::<Vec<_>>().join("; ")
 }
 
 /// Hints that hold a token of the solution: a word that every right transcript types, that is no word of the goal or the task, and that is
@@ -209,7 +122,7 @@ fn is_telling(token: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+mod leaking {
     use super::super::text::Params;
     use super::super::{console, lab};
     use super::*;
@@ -236,3 +149,6 @@ mod tests {
         assert!(planted("See /srv/cage.").is_empty(), "what the task says is no secret");
     }
 }
+
+#[cfg(test)]
+mod tests;

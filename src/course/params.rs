@@ -58,7 +58,7 @@ pub fn draw(params: &[Param], seed: &str, unit: &str) -> Params {
 /// Reads `params:`.
 pub fn read(node: &Node, complaints: &mut Complaints) -> Vec<Param> {
     let Value::Map(map) = &node.value else {
-        complaints.add(node.line, "params", format!("must be a mapping, is {}", node.sort()), None);
+        complaints.add(node.spot, "params", format!("must be a mapping, is {}", node.sort()), "write `params: {name: {hex: 8}}`");
         return Vec::new();
     };
     map.iter().filter_map(|(name, node)| Some(Param { name: name.clone(), draw: read_one(name, node, complaints)? })).collect()
@@ -69,10 +69,10 @@ fn read_one(name: &str, node: &Node, complaints: &mut Complaints) -> Option<Draw
     let reserved = super::text::OBSERVED.contains(&name);
     if reserved || !name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_') {
         complaints.add(
-            node.line,
+            node.spot,
             &path,
             "cannot be the name of a parameter",
-            Some("use a-z, 0-9 and `_`; got, subject and seq are taken".to_owned()),
+            "use a-z, 0-9 and `_`; got, subject and seq are taken",
         );
         return None;
     }
@@ -81,7 +81,7 @@ fn read_one(name: &str, node: &Node, complaints: &mut Complaints) -> Option<Draw
     let choices = fields.texts("choice", complaints);
     let range = fields.texts("range", complaints);
     let port = fields.truth("port", complaints) == Some(true);
-    let line = fields.line;
+    let spot = fields.spot;
     fields.finish(complaints);
     let draw = match (hex, choices.is_empty(), range.as_slice(), port) {
         (Some(Draw::Hex(digits)), true, [], false) if (1..=64).contains(&digits) => Some(Draw::Hex(digits)),
@@ -94,8 +94,8 @@ fn read_one(name: &str, node: &Node, complaints: &mut Complaints) -> Option<Draw
         _ => None,
     };
     if draw.is_none() {
-        let hint = "one of `{hex: 8}`, `{choice: [a, b]}`, `{range: [20, 60]}`, `{port: true}`".to_owned();
-        complaints.add(line, &path, "is no parameter", Some(hint));
+        let hint = "one of `{hex: 8}`, `{choice: [a, b]}`, `{range: [20, 60]}`, `{port: true}`";
+        complaints.add(spot, &path, "is no parameter", hint);
     }
     draw
 }

@@ -8,6 +8,7 @@ mod headless;
 mod looking;
 mod moves;
 mod questions;
+mod reload;
 mod show;
 
 use std::collections::BTreeMap;
@@ -103,6 +104,14 @@ impl Session {
     /// The course has mistakes, there is no such unit, or its world could not be made.
     pub fn start(options: Options) -> Result<Session, Error> {
         let course = Course::open(options.course.as_deref())?;
+        Session::start_in(course, options)
+    }
+
+    /// As [`Session::start`], with a course that was read already.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_in(course: Course, options: Options) -> Result<Session, Error> {
         let learner = options.learner.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "learner".to_owned());
         let mut progress = Progress::open(&options.state, &learner)?;
         let (id, step) = first_place(&course, &progress, options.unit.as_deref())?;
@@ -313,6 +322,14 @@ impl Moment {
         };
         moment.activate(place, unit, step)?;
         Ok(moment)
+    }
+
+    /// The things of `gone` facts that were written since the step began: as they are now.
+    fn look_for_new_things(&mut self, place: &Place, step: &Step) {
+        let mut world = Live { bottle: &place.bottle };
+        for fact in &step.facts {
+            self.baseline.entry(fact.id.clone()).or_insert_with(|| judge::is_there(fact, &mut world));
+        }
     }
 
     /// A step begins now: only what happens from here on counts for it.

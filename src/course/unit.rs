@@ -3,6 +3,7 @@
 use super::fact::Fact;
 use super::params::Param;
 use super::text::Params;
+use super::yaml::Spots;
 
 /// A lesson or a lab.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Unit {
     /// What comes before the first step, in Markdown.
     pub intro: String,
     pub steps: Vec<Step>,
+    /// Where things stand in its file, for messages: `steps[0].facts[1]`.
+    pub spots: Spots,
 }
 
 /// A program that the set-up leaves running, in the host's own cgroup, where the learner finds it.
@@ -42,7 +45,7 @@ pub struct Start {
 }
 
 /// What a unit wants of the bottle.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorldNeeds {
     pub hosts: Vec<String>,
     /// Abilities.

@@ -4,20 +4,40 @@
 //! how small files grow without end), keys are plain texts, a key may stand once.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use super::error::Problem;
+use super::error::{Problem, Spot};
 
 /// How deep lists and mappings may lie in each other.
 const DEPTH: usize = 32;
 
-/// A value and the line it begins on.
+/// A value and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    pub line: usize,
+    pub spot: Spot,
+    /// Where its key stands; of what has no key, where it begins itself.
+    pub key: Spot,
     pub value: Value,
+}
+
+/// Places by path.
+pub type Spots = BTreeMap<String, Spot>;
+
+/// Where `path` stands, or the nearest thing around it that is known.
+pub fn spot_near(spots: &Spots, path: &str) -> Spot {
+    let mut path = path;
+    loop {
+        if let Some(spot) = spots.get(path) {
+            return *spot;
+        }
+        match path.rfind(['.', '[']) {
+            Some(at) => path = &path[..at],
+            None => return spots.get("").copied().unwrap_or_default(),
+        }
+    }
 }
 
 /// What a node holds.
@@ -56,6 +76,17 @@ impl Node {
         matches!(&self.value, Value::Scalar { text, plain: true } if text.is_empty() || text == "~" || text == "null")
     }
 
+    /// Where each key and each item stands, by its path: `steps[0].facts[2].kind`. Paths are put after `base`.
+    pub fn spots(&self, base: &str, into: &mut Spots) {
+        let joined = |name: &str| if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") };
+        into.insert(base.to_owned(), self.key);
+        match &self.value {
+            Value::Scalar { .. } => {}
+            Value::List(list) => list.iter().enumerate().for_each(|(at, node)| node.spots(&format!("{base}[{at}]"), into)),
+            Value::Map(map) => map.iter().for_each(|(name, node)| node.spots(&joined(name), into)),
+        }
+    }
+
     /// The same tree with `change` applied to every text.
     pub fn map_texts(&self, change: &dyn Fn(&str) -> String) -> Node {
         let value = match &self.value {
@@ -63,7 +94,7 @@ impl Node {
             Value::List(list) => Value::List(list.iter().map(|node| node.map_texts(change)).collect()),
             Value::Map(map) => Value::Map(map.iter().map(|(key, node)| (change(key), node.map_texts(change))).collect()),
         };
-        Node { line: self.line, value }
+        Node { value, ..*self }
     }
 }
 
@@ -72,30 +103,44 @@ impl Node {
 /// # Errors
 /// The text is no YAML, or more of it than course files may use.
 pub fn parse(file: &Path, text: &str, first_line: usize) -> Result<Node, Problem> {
-    let problem = |line: usize, what: String, hint: Option<&str>| Problem {
+    // The parser counts lines from 1 and columns from 0.
+    let place = |marker: &Marker| Spot { line: (first_line + marker.line()).saturating_sub(1), column: marker.col() + 1 };
+    let problem = |spot: Spot, what: String, hint: &str| Problem {
         file: file.to_owned(),
-        line: (first_line + line).saturating_sub(1),
+        spot,
         key: String::new(),
         what,
-        hint: hint.map(str::to_owned),
+        hint: hint.to_owned(),
     };
-    let mut builder = Builder { first_line, open: Vec::new(), done: None };
+    let mut builder = Builder { open: Vec::new(), done: None };
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| problem(error.marker().line(), format!("no valid YAML: {}", error.info()), None))?;
-        let line = span.start.line();
-        builder.take(event, line).map_err(|(what, hint)| problem(line, what, Some(hint)))?;
+        let (event, span) =
+            event.map_err(|error| problem(place(error.marker()), format!("no valid YAML: {}", error.info()), slip(error.info())))?;
+        let spot = place(&span.start);
+        builder.take(event, spot).map_err(|(what, hint)| problem(spot, what, hint))?;
     }
-    Ok(builder.done.unwrap_or(Node { line: first_line, value: Value::Scalar { text: String::new(), plain: true } }))
+    let first = Spot { line: first_line, column: 1 };
+    Ok(builder.done.unwrap_or(Node { spot: first, key: first, value: Value::Scalar { text: String::new(), plain: true } }))
+}
+
+/// What most likely went wrong where the parser gave up.
+fn slip(said: &str) -> &'static str {
+    match said {
+        said if said.contains("tab") => "indent with spaces",
+        said if said.contains("mapping values are not allowed") => "a text with `: ` in it needs quotes; keys of one mapping begin in one column",
+        said if said.contains("quoted scalar") || said.contains("end of stream") => "close the quote or the bracket",
+        _ => "look at the indentation, at quotes and at brackets; a text that begins with one of `{[&*!|>'\"%@` needs quotes",
+    }
 }
 
 /// A list or mapping that is not closed yet.
 enum Open {
-    List(usize, Vec<Node>),
-    Map(usize, Vec<(String, Node)>, Option<String>),
+    List(Spot, Vec<Node>),
+    /// Where it begins, what it holds, the key that waits for its value.
+    Map(Spot, Vec<(String, Node)>, Option<(String, Spot)>),
 }
 
 struct Builder {
-    first_line: usize,
     open: Vec<Open>,
     done: Option<Node>,
 }
@@ -103,18 +148,17 @@ struct Builder {
 type Refusal = (String, &'static str);
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), Refusal> {
-        let line = (self.first_line + line).saturating_sub(1);
+    fn take(&mut self, event: Event<'_>, spot: Spot) -> Result<(), Refusal> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_extras(anchor, tag.is_some())?;
-                self.scalar(text, style == ScalarStyle::Plain, line)
+                self.scalar(text, style == ScalarStyle::Plain, spot)
             }
-            Event::SequenceStart(anchor, tag) => self.begin(Open::List(line, Vec::new()), anchor, tag.is_some()),
-            Event::MappingStart(anchor, tag) => self.begin(Open::Map(line, Vec::new(), None), anchor, tag.is_some()),
+            Event::SequenceStart(anchor, tag) => self.begin(Open::List(spot, Vec::new()), anchor, tag.is_some()),
+            Event::MappingStart(anchor, tag) => self.begin(Open::Map(spot, Vec::new(), None), anchor, tag.is_some()),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(line, list)) => self.place(Node { line, value: Value::List(list) }),
-                Some(Open::Map(line, map, _)) => self.place(Node { line, value: Value::Map(map) }),
+                Some(Open::List(spot, list)) => self.place(spot, Value::List(list)),
+                Some(Open::Map(spot, map, _)) => self.place(spot, Value::Map(map)),
                 None => Ok(()),
             },
             Event::Alias(_) => Err(("an alias (`*name`)".to_owned(), "write the value out")),
@@ -135,22 +179,25 @@ impl Builder {
         Ok(())
     }
 
-    fn scalar(&mut self, text: Cow<'_, str>, plain: bool, line: usize) -> Result<(), Refusal> {
+    fn scalar(&mut self, text: Cow<'_, str>, plain: bool, spot: Spot) -> Result<(), Refusal> {
         if let Some(Open::Map(_, map, key @ None)) = self.open.last_mut() {
             if map.iter().any(|(seen, _)| *seen == text) {
                 return Err((format!("the key `{text}` stands here twice"), "keep one of them"));
             }
-            *key = Some(text.into_owned());
+            *key = Some((text.into_owned(), spot));
             return Ok(());
         }
-        self.place(Node { line, value: Value::Scalar { text: text.into_owned(), plain } })
+        self.place(spot, Value::Scalar { text: text.into_owned(), plain })
     }
 
-    fn place(&mut self, node: Node) -> Result<(), Refusal> {
+    fn place(&mut self, spot: Spot, value: Value) -> Result<(), Refusal> {
         match self.open.last_mut() {
-            Some(Open::List(_, list)) => list.push(node),
-            Some(Open::Map(_, map, key)) => map.push((key.take().unwrap_or_default(), node)),
-            None => self.done = Some(node),
+            Some(Open::List(_, list)) => list.push(Node { spot, key: spot, value }),
+            Some(Open::Map(_, map, key)) => {
+                let (name, key) = key.take().unwrap_or_default();
+                map.push((name, Node { spot, key, value }));
+            }
+            None => self.done = Some(Node { spot, key: spot, value }),
         }
         Ok(())
     }
@@ -178,16 +225,24 @@ mod tests {
     fn lines_are_those_of_the_file() {
         let node = parse(Path::new("x"), "a: 1\nb:\n  - c: \"true\"\n    d: |\n      x\n", 10).unwrap();
         let Value::Map(map) = &node.value else { panic!("a mapping") };
-        assert_eq!(map[0].1, Node { line: 10, value: Value::Scalar { text: "1".into(), plain: true } });
+        let one = Node {
+            spot: Spot { line: 10, column: 4 },
+            key: Spot { line: 10, column: 1 },
+            value: Value::Scalar { text: "1".into(), plain: true },
+        };
+        assert_eq!(map[0].1, one);
         let Value::List(list) = &map[1].1.value else { panic!("a list") };
-        assert_eq!(list[0].line, 12);
+        assert_eq!(list[0].spot, Spot { line: 12, column: 5 });
+        let mut spots = Spots::new();
+        node.spots("", &mut spots);
+        assert_eq!(spots["b[0].d"], Spot { line: 13, column: 5 });
     }
 
     #[test]
     fn what_nobody_needs_is_refused_with_its_line() {
-        assert_eq!(error("a: 1\na: 2\n"), "lab.yaml:2: the key `a` stands here twice (keep one of them)");
-        assert!(error("a: &x 1\nb: *x\n").starts_with("lab.yaml:1: an anchor"));
-        assert!(error("a: {b}: c\n").starts_with("lab.yaml:1: "));
+        assert_eq!(error("a: 1\na: 2\n"), "lab.yaml:2:1: the key `a` stands here twice (keep one of them)");
+        assert!(error("a: &x 1\nb: *x\n").starts_with("lab.yaml:1:4: an anchor"));
+        assert!(error("a: {b}: c\n").starts_with("lab.yaml:1:"));
         assert!(error("a: !ruby/object x\n").contains("a tag"));
         assert!(error(&"[".repeat(100)).contains("too deep"));
         assert!(error("a: 1\n---\nb: 2\n").contains("a second YAML document"));

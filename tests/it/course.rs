@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::support::{Call, Sandbox};
 
+mod author;
+
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const LAB: &str = r#"id: test/word
@@ -175,7 +177,7 @@ fn lint_names_file_line_and_key() {
     let course = course(&sandbox, |lab| lab.replace("hints:", "hits:"));
     let said = sandbox.bottleship(["lab", "lint", course.to_str().expect("text")]).exits(1).stdout;
     assert!(
-        said.contains("labs/test/word/lab.yaml:13: `steps[0].hits`: is no key that this place knows (did you mean `hints`?)"),
+        said.contains("labs/test/word/lab.yaml:13:5: `steps[0].hits`: is no key that this place knows (did you mean `hints`?)"),
         "{said}"
     );
 }

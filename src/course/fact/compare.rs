@@ -33,9 +33,9 @@ impl Pattern {
 
     /// Reads a pattern from a key.
     pub fn read(fields: &mut Fields<'_>, key: &'static str, complaints: &mut Complaints) -> Option<Self> {
-        let line = fields.line_of(key);
+        let spot = fields.spot_of(key);
         let text = fields.text(key, complaints)?;
-        Pattern::new(&text).map_err(|why| complaints.add(line, &fields.at(key), format!("no valid pattern: {why}"), None)).ok()
+        Pattern::new(&text).map_err(|why| complaints.add(spot, &fields.at(key), format!("no valid pattern: {why}"), PATTERN_HINT)).ok()
     }
 }
 
@@ -44,6 +44,9 @@ impl fmt::Debug for Pattern {
         write!(f, "/{}/", self.text)
     }
 }
+
+/// The way out of a pattern that is none.
+pub const PATTERN_HINT: &str = "write a regular expression; a sign that stands for itself needs a backslash before it";
 
 /// One comparison.
 #[derive(Debug, Clone)]
@@ -103,7 +106,7 @@ impl Compare {
             (0, _) if complaints.list.len() > before => None,
             (count, _) => {
                 let what = if count == 0 { "needs a comparison" } else { "has more than one comparison" };
-                complaints.add(fields.line, &fields.path, what, Some(format!("exactly one of: {}", COMPARISONS.join(", "))));
+                complaints.add(fields.spot, &fields.path, what, format!("exactly one of: {}", COMPARISONS.join(", ")));
                 None
             }
         }

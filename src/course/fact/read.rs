@@ -14,10 +14,10 @@ pub fn read(node: &Node, path: &str, complaints: &mut Complaints) -> Option<Fact
     let fail = fields.text("fail", complaints);
     if not_yet.is_none() && fail.is_none() {
         complaints.add(
-            fields.line,
+            fields.spot,
             path,
             "says nothing when it does not hold",
-            Some("add `not_yet: \"...\"` or `fail: \"...\"`".to_owned()),
+            "add `not_yet: \"...\"` or `fail: \"...\"`",
         );
     }
     let fact = rest(fields, complaints)?;
@@ -43,15 +43,15 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
     // Without a kind nobody knows which keys belong here: one complaint is enough.
     let word = word?;
     let kind = read_kind::read(word, &mut fields, complaints);
-    let (line, path) = (fields.line, fields.path.clone());
+    let (spot, path) = (fields.spot_of("invert"), fields.path.clone());
     fields.finish(complaints);
     let kind = kind?;
     if invert && kind.is_history() {
         complaints.add(
-            line,
+            spot,
             &format!("{path}.invert"),
             "does not go with facts about history",
-            Some("use `never` or `history`".to_owned()),
+            "use `never` or `history`",
         );
     }
     let since = if since == Some("lab") { Since::Unit } else { Since::Step };
@@ -60,7 +60,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
 
 /// `TYPE/NAME`.
 pub(super) fn thing(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Thing> {
-    let line = fields.line_of("of");
+    let spot = fields.spot_of("of");
     let text = fields.needed("of", complaints)?;
     let (sort, name) = text.split_once('/').unwrap_or((&text, ""));
     let found = THINGS.iter().find(|(word, _)| *word == sort);
@@ -71,7 +71,7 @@ pub(super) fn thing(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Opt
     let hint = super::super::fields::nearest(sort, words.iter().copied()).filter(|_| found.is_none());
     let hint =
         hint.map_or_else(|| format!("TYPE/NAME, where TYPE is one of: {}", words.join(", ")), |word| format!("did you mean `{word}/...`?"));
-    complaints.add(line, &fields.at("of"), format!("`{text}` names no thing"), Some(hint));
+    complaints.add(spot, &fields.at("of"), format!("`{text}` names no thing"), hint);
     None
 }
 
@@ -89,7 +89,7 @@ pub(super) fn matching(node: &Node, path: &str, complaints: &mut Complaints) -> 
         parent: fields.get("parent").and_then(|node| matching(node, &format!("{path}.parent"), complaints)).map(Box::new),
     };
     if matches!(&node.value, Value::Map(map) if map.is_empty()) {
-        complaints.add(node.line, path, "fits every process", Some("say which: `comm`, `args`, `pid_file`, ...".to_owned()));
+        complaints.add(node.spot, path, "fits every process", "say which: `comm`, `args`, `pid_file`, ...");
     }
     fields.finish(complaints);
     Some(found)
@@ -112,8 +112,8 @@ pub(super) fn place(key: &'static str, fields: &mut Fields<'_>, complaints: &mut
         Some(text) => match text.strip_prefix("netns/") {
             Some(name) if !name.is_empty() => Some(Place::Netns(name.to_owned())),
             _ => {
-                let hint = "`host`, `shell`, `netns/NAME` or a process match".to_owned();
-                complaints.add(node.line, &path, format!("`{text}` is no place"), Some(hint));
+                let hint = "`host`, `shell`, `netns/NAME` or a process match";
+                complaints.add(node.spot, &path, format!("`{text}` is no place"), hint);
                 None
             }
         },
@@ -134,13 +134,13 @@ pub(super) fn event(node: &Node, path: &str, complaints: &mut Complaints) -> Opt
 
 /// A mapping of fields to patterns.
 pub(super) fn patterns(key: &'static str, fields: &mut Fields<'_>, complaints: &mut Complaints) -> Vec<(String, Pattern)> {
-    let line = fields.line_of(key);
+    let spot = fields.spot_of(key);
     let pairs = fields.pairs(key, complaints);
     let mut found = Vec::new();
     for (name, text) in pairs {
         match Pattern::new(&text) {
             Ok(pattern) => found.push((name, pattern)),
-            Err(why) => complaints.add(line, &format!("{}.{name}", fields.at(key)), format!("no valid pattern: {why}"), None),
+            Err(why) => complaints.add(spot, &format!("{}.{name}", fields.at(key)), format!("no valid pattern: {why}"), super::compare::PATTERN_HINT),
         }
     }
     found

@@ -1,6 +1,7 @@
 //! Reading what belongs to one kind of fact.
 
-use super::super::fields::{Complaints, Fields, parse_size};
+use super::super::error::Spot;
+use super::super::fields::{Complaints, Fields, did_you_mean, parse_size};
 use super::super::yaml::Value;
 use super::read::{event, match_at, patterns, place, target, thing};
 use super::{Cgroup, Compare, Count, Expect, File, Kind, Measure, Mount, Pattern, Place, Process};
@@ -49,7 +50,7 @@ fn count(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let netns = fields.text("netns", complaints).map(Place::Netns);
     let under = fields.text("under", complaints);
     if of == Some("files") && under.is_none() {
-        complaints.add(fields.line, &fields.at("under"), "is missing", Some("`count` of files needs `under: /path`".to_owned()));
+        complaints.add(fields.spot, &fields.at("under"), "is missing", "`count` of files needs `under: /path`");
     }
     let compare = Compare::read_one(fields, complaints);
     Some(Kind::Count(Count { of: of?, filter, matching, within: within.or(netns).unwrap_or(Place::Host), under, compare: compare? }))
@@ -71,8 +72,8 @@ fn file(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let File { exists, content, mode, owner, sort, executable, links_to, .. } = &found;
     let any = exists.is_some() || !content.is_empty() || mode.is_some() || owner.is_some() || sort.is_some() || executable.is_some();
     if !any && links_to.is_none() {
-        let hint = "add `exists: true`, `is`, `contains`, `matches`, `mode`, `owner`, `type`, `executable` or `links_to`".to_owned();
-        complaints.add(fields.line, &fields.path, "asks nothing of the file", Some(hint));
+        let hint = "add `exists: true`, `is`, `contains`, `matches`, `mode`, `owner`, `type`, `executable` or `links_to`";
+        complaints.add(fields.spot, &fields.path, "asks nothing of the file", hint);
     }
     (!found.path.is_empty()).then_some(Kind::File(found))
 }
@@ -87,9 +88,9 @@ fn process(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind>
     let seccomp = fields.word("seccomp", &["disabled", "strict", "filter"], complaints);
     let no_new_privs = fields.truth("no_new_privs", complaints);
     let cgroup = fields.text("cgroup", complaints);
-    let line = fields.line_of("state");
+    let spot = fields.spot_of("state");
     let state = fields.texts("state", complaints);
-    let state = state.iter().filter_map(|word| known("state", word, &STATES, line, fields, complaints)).collect();
+    let state = state.iter().filter_map(|word| known("state", word, &STATES, spot, fields, complaints)).collect();
     let pid_inside = fields.number("pid_inside", complaints);
     let uid_map = fields.texts("uid_map", complaints);
     Some(Kind::Process(Process {
@@ -112,13 +113,14 @@ fn known(
     key: &'static str,
     word: &str,
     words: &[&'static str],
-    line: usize,
+    spot: Spot,
     fields: &Fields<'_>,
     complaints: &mut Complaints,
 ) -> Option<&'static str> {
     let found = words.iter().find(|known| **known == word).copied();
     if found.is_none() {
-        complaints.add(line, &fields.at(key), format!("`{word}` is none of: {}", words.join(", ")), None);
+        let hint = did_you_mean(word, words).unwrap_or_else(|| format!("one of: {}", words.join(", ")));
+        complaints.add(spot, &fields.at(key), format!("`{word}` is not known here"), hint);
     }
     found
 }
@@ -148,22 +150,22 @@ fn caps(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Vec<(&'static s
 fn namespace(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     fields.needed_node("of", complaints);
     let of = match_at("of", fields, complaints);
-    let line = fields.line_of("kinds");
+    let spot = fields.spot_of("kinds");
     let kinds: Vec<String> = fields
         .texts("kinds", complaints)
         .iter()
-        .filter_map(|word| known("kinds", word, &NAMESPACES, line, fields, complaints))
+        .filter_map(|word| known("kinds", word, &NAMESPACES, spot, fields, complaints))
         .map(str::to_owned)
         .collect();
     if kinds.is_empty() {
-        complaints.add(line, &fields.at("kinds"), "names no namespace", Some(format!("some of: {}", NAMESPACES.join(", "))));
+        complaints.add(spot, &fields.at("kinds"), "names no namespace", format!("some of: {}", NAMESPACES.join(", ")));
     }
     let (differ, same) = (place("differ_from", fields, complaints), place("same_as", fields, complaints));
     let (differ, other) = match (differ, same) {
         (Some(other), None) => (true, other),
         (None, Some(other)) => (false, other),
         _ => {
-            complaints.add(fields.line, &fields.path, "needs one of `differ_from` and `same_as`", None);
+            complaints.add(fields.spot, &fields.path, "has nothing to compare with", "add `differ_from: host` or `same_as: host`, one of both");
             return None;
         }
     };
@@ -178,20 +180,20 @@ fn cgroup(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
     let read_number = |text: &str| text.trim_end_matches('%').parse::<f64>().ok();
     let most = fields.parsed("share_at_most", percent, read_number, complaints).map(Compare::AtMost);
     let share = fields.parsed("share_at_least", percent, read_number, complaints).map(Compare::AtLeast).or(most);
-    let line = fields.line_of("events");
+    let spot = fields.spot_of("events");
     let mut events = Vec::new();
     for (name, count) in fields.pairs("events", complaints) {
         match count.parse() {
             Ok(count) => events.push((name, count)),
-            Err(_) => complaints.add(line, &format!("{}.{name}", fields.at("events")), format!("`{count}` is not a whole number"), None),
+            Err(_) => complaints.add(spot, &format!("{}.{name}", fields.at("events")), format!("`{count}` cannot be read"), "write how often at least, a whole number"),
         }
     }
     let exists = fields.truth("exists", complaints);
     let procs = match_at("procs", fields, complaints);
     let empty = fields.truth("empty", complaints);
     if knob.is_none() && exists.is_none() && procs.is_none() && empty.is_none() && events.is_empty() && share.is_none() {
-        let hint = "add `exists`, `knob` with a comparison, `procs`, `empty` or `events`".to_owned();
-        complaints.add(fields.line, &fields.path, "asks nothing of the cgroup", Some(hint));
+        let hint = "add `exists`, `knob` with a comparison, `procs`, `empty` or `events`";
+        complaints.add(fields.spot, &fields.path, "asks nothing of the cgroup", hint);
     }
     Some(Kind::Cgroup(Cgroup { path: path?, exists, knob, share, procs, empty, events }))
 }
@@ -213,12 +215,12 @@ fn mount(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
 
 fn reach(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let from = place("from", fields, complaints).unwrap_or(Place::Host);
-    let line = fields.line_of("to");
+    let spot = fields.spot_of("to");
     let text = fields.needed("to", complaints);
     let to = text.as_deref().and_then(target);
     if let (Some(text), None) = (&text, &to) {
-        let hint = "`ping://ADDRESS`, `tcp://ADDRESS:PORT`, `http://ADDRESS:PORT/PATH` or `unix:/PATH`".to_owned();
-        complaints.add(line, &fields.at("to"), format!("`{text}` is no target"), Some(hint));
+        let hint = "`ping://ADDRESS`, `tcp://ADDRESS:PORT`, `http://ADDRESS:PORT/PATH` or `unix:/PATH`";
+        complaints.add(spot, &fields.at("to"), format!("`{text}` is no target"), hint);
     }
     let expect = match fields.word("expect", &["yes", "no", "refused"], complaints) {
         Some("no") => Expect::No,
@@ -234,8 +236,8 @@ fn answer(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
     let run = fields.text("run", complaints);
     let compares = if given && run.is_some() { None } else { Compare::read_one(fields, complaints) };
     if !given && run.is_none() {
-        let hint = "`run: COMMAND`, or `given: true` for what `:answer` gave".to_owned();
-        complaints.add(fields.line, &fields.path, "has nothing to compare", Some(hint));
+        let hint = "`run: COMMAND`, or `given: true` for what `:answer` gave";
+        complaints.add(fields.spot, &fields.path, "has nothing to compare", hint);
         return None;
     }
     (compares.is_some() || (given && run.is_some())).then_some(Kind::Answer { given, run, compare: compares })
@@ -258,7 +260,7 @@ fn never(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
 }
 
 fn budget(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
-    let line = fields.line_of("of");
+    let spot = fields.spot_of("of");
     let text = fields.needed("of", complaints);
     let of = text.as_deref().and_then(|text| match text.split_once(':').unwrap_or((text, "")) {
         ("bytes", path) if path.starts_with('/') => Some(Measure::Bytes(path.to_owned())),
@@ -270,8 +272,8 @@ fn budget(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
         _ => None,
     });
     if let (Some(text), None) = (&text, &of) {
-        let hint = "`bytes:/PATH`, `files:/PATH`, `memory:/CGROUP`, `pids:/CGROUP`, `processes` or `mounts`".to_owned();
-        complaints.add(line, &fields.at("of"), format!("`{text}` is no budget"), Some(hint));
+        let hint = "`bytes:/PATH`, `files:/PATH`, `memory:/CGROUP`, `pids:/CGROUP`, `processes` or `mounts`";
+        complaints.add(spot, &fields.at("of"), format!("`{text}` is no budget"), hint);
     }
     fields.needed_node("at_most", complaints);
     let at_most = fields.parsed("at_most", "a number or a size such as `64M`", parse_size, complaints);
@@ -283,8 +285,8 @@ fn exec(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let exit = fields.parsed("exit", "an exit code", |text| text.parse().ok(), complaints).unwrap_or(0);
     let reason = fields.text("reason", complaints);
     if reason.as_deref().is_none_or(|reason| reason.split_whitespace().count() < 3) {
-        let hint = "say in a sentence why no other kind of fact can say it".to_owned();
-        complaints.add(fields.line, &fields.at("reason"), "`exec` costs a reason", Some(hint));
+        let hint = "say in a sentence why no other kind of fact can say it";
+        complaints.add(fields.spot, &fields.at("reason"), "`exec` costs a reason", hint);
     }
     Some(Kind::Exec { run: run?, exit })
 }
@@ -293,7 +295,7 @@ impl Fields<'_> {
     /// Complains when `key`, a list or mapping, is missing.
     fn needed_node(&mut self, key: &'static str, complaints: &mut Complaints) {
         if self.get(key).is_none_or(|node| matches!(&node.value, Value::List(list) if list.is_empty())) {
-            complaints.add(self.line, &self.at(key), "is missing", Some(format!("add `{key}: ...`")));
+            complaints.add(self.spot, &self.at(key), "is missing", format!("add `{key}: ...`"));
         }
     }
 }

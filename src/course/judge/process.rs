@@ -73,6 +73,7 @@ fn first_wrong(fact: &Process, process: &Value, root: Option<&str>, all_caps: Op
 fn describe(fact: &Process, process: &Value) -> String {
     match fact.caps.first() {
         Some((set, _)) => names(&process["caps"][*set]).join(", "),
+        None if !fact.state.is_empty() => text(&process["state"]),
         None => format!("process {}", text(&process["pid"])),
     }
 }

@@ -133,13 +133,24 @@ impl Session {
     }
 
     fn judge_current(&self) -> CheckView {
-        let (step, place) = (self.current(), self.place_name());
+        self.judge_now(self.step, true)
+    }
+
+    /// What a check of a step would say now, without waiting for `hold` and without keeping anything: for authors. `None` where nothing is checked.
+    pub fn look_at_step(&self, step: usize) -> Option<CheckView> {
+        let has_facts = self.unit.steps.get(step).is_some_and(|step| !step.facts.is_empty());
+        has_facts.then(|| self.judge_now(step, false))
+    }
+
+    fn judge_now(&self, at: usize, holding: bool) -> CheckView {
+        let step = &self.unit.steps[at];
+        let place = format!("{}#{}", self.unit.id, step.id);
         let context = self.context(step, &place);
         let mut world = Live { bottle: &self.place.bottle };
         let began = Instant::now();
         let mut judged = judge_step(step, &mut world, &context, &|fact| self.not_here(step, fact));
         let mut took = began.elapsed();
-        if worst(&judged) == Verdict::Pass {
+        if holding && worst(&judged) == Verdict::Pass {
             hold(&mut judged, &mut world, &context);
         }
         let verdict = if judged.iter().all(|judged| judged.not_here.is_some()) { Verdict::Vacuous } else { worst(&judged) };

@@ -229,7 +229,7 @@ impl Session {
     }
 
     /// Opens a step in a fresh world. The old world ends when the new one is there.
-    fn open(&mut self, id: &str, step: usize) -> Result<Moved, Error> {
+    pub(super) fn open(&mut self, id: &str, step: usize) -> Result<Moved, Error> {
         let unit = open_unit(&self.course, &mut self.progress, &self.options, id)?;
         let name = self.other_name();
         let (place, moment, replayed) = make(&self.course, &self.progress, &self.options, &unit, step, &name)?;
@@ -251,7 +251,7 @@ impl Session {
         names.into_iter().find(|name| !taken.contains(&Some(name.as_str()))).unwrap_or_else(|| format!("{base}-d"))
     }
 
-    fn stay(&self) -> Moved {
+    pub(super) fn stay(&self) -> Moved {
         Moved { view: self.view(), fresh: false, replayed: Vec::new(), refused: None }
     }
 
