@@ -128,7 +128,7 @@ impl Bottle {
                 return Err(error);
             }
         };
-        let recorder = journal::Client::connect(&state.path("hosts").join(seed::JOURNAL_SOCKET)).map_err(Error::at("reach the journal"))?;
+        let recorder = journal::Client::connect(&state.path(seed::JOURNAL_SOCKET)).map_err(Error::at("reach the journal"))?;
         let journal = state.path("journal.jsonl");
         let mut bottle = Bottle {
             name: spec.name.clone(),

@@ -57,6 +57,16 @@ fn empty_the_bin() {
     drop(child);
 }
 
+/// How many processes in a bottle may be connected to its journal at a time.
+const MOST_VOICES: usize = 64;
+
+/// Somebody who writes into the journal.
+struct Voice {
+    socket: OwnedFd,
+    /// Whether it is a process in the bottle.
+    inside: bool,
+}
+
 /// A bottle from outside.
 struct Keeper {
     world: World,
@@ -65,8 +75,10 @@ struct Keeper {
     abilities: Abilities,
     hosts: Vec<HostOverview>,
     recorder: Recorder,
-    /// Where recorders' clients and other tools connect.
+    /// Where the recorder's clients connect: those in the bottle, whose word is marked as theirs, and those outside.
     journal: OwnedFd,
+    outside: OwnedFd,
+    /// Where other tools connect.
     tools: OwnedFd,
     since: u64,
     _lock: OwnedFd,
@@ -82,6 +94,7 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
     let plan = plan(spec, place, applets)?;
     let recorder = Recorder::open(&plan.state.path("journal.jsonl")).map_err(Error::at("open the journal"))?;
     let journal = listen(&plan, &plan.state.path("hosts").join(seed::JOURNAL_SOCKET))?;
+    let outside = socket::listen(&plan.state.path(seed::JOURNAL_SOCKET)).map_err(Error::at("open the journal's socket"))?;
     let tools = socket::listen(&plan.state.path("keeper.sock")).map_err(Error::at("open the keeper's socket"))?;
     // What an earlier bottle of this name could not remove is in the way of this one's ceilings.
     plan.hierarchies.remove();
@@ -96,7 +109,7 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
     };
     let abilities = abilities(&plan);
     let since = xray::now();
-    let mut keeper = Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, tools, since, _lock: lock };
+    let mut keeper = Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, outside, tools, since, _lock: lock };
     match keeper.first_hosts() {
         Ok(()) => Ok(keeper),
         Err(error) => {
@@ -306,11 +319,17 @@ impl Keeper {
 
     /// Works until the client, or PID 1, or somebody who may, ends the bottle.
     fn serve(&mut self, client: OwnedFd) {
-        let mut recorders: Vec<OwnedFd> = Vec::new();
+        let mut recorders: Vec<Voice> = Vec::new();
         let mut others: Vec<OwnedFd> = Vec::new();
         loop {
-            let fixed = [client.as_fd(), self.init.fd.as_fd(), self.orders.as_fd(), self.journal.as_fd(), self.tools.as_fd()];
-            let polled: Vec<BorrowedFd<'_>> = fixed.into_iter().chain(recorders.iter().chain(&others).map(|fd| fd.as_fd())).collect();
+            let fixed = [client.as_fd(), self.init.fd.as_fd(), self.orders.as_fd(), self.journal.as_fd(), self.tools.as_fd(), self.outside.as_fd()];
+            let first = fixed.len();
+            let polled: Vec<BorrowedFd<'_>> = fixed
+                .into_iter()
+                .chain(recorders.iter().map(|voice| voice.socket.as_fd()))
+                .chain(others.iter().map(|fd| fd.as_fd()))
+                .collect();
+            let polled_voices = recorders.len();
             let Ok(ready) = poll::readable(&polled, None) else { return };
             // From the back, so that taking a connection away moves none that is still to be looked at.
             for index in ready.into_iter().rev() {
@@ -318,16 +337,17 @@ impl Keeper {
                     0 => self.order(&client),
                     1 => false,
                     2 => self.news(),
-                    3 => accept_into(&self.journal, &mut recorders),
+                    3 => self.hear_from(true, &mut recorders),
+                    5 => self.hear_from(false, &mut recorders),
                     4 => accept_into(&self.tools, &mut others),
-                    _ if index - 5 < recorders.len() => {
-                        if !self.record(&recorders[index - 5]) {
-                            recorders.remove(index - 5);
+                    _ if index - first < polled_voices => {
+                        if !self.record(&recorders[index - first]) {
+                            recorders.remove(index - first);
                         }
                         true
                     }
                     _ => {
-                        let other = others.remove(index - 5 - recorders.len());
+                        let other = others.remove(index - first - polled_voices);
                         self.visitor(&other)
                     }
                 };
@@ -380,10 +400,23 @@ impl Keeper {
         }
     }
 
-    /// One event from a client of the recorder. False when it has gone.
-    fn record(&mut self, from: &OwnedFd) -> bool {
-        match socket::receive(from.as_fd()) {
-            Ok(Some((message, _))) => socket::send(from.as_fd(), &self.recorder.answer(&message), &[]).is_ok(),
+    /// Somebody wants to write into the journal.
+    fn hear_from(&self, inside: bool, voices: &mut Vec<Voice>) -> bool {
+        let Ok(socket) = socket::accept(if inside { self.journal.as_fd() } else { self.outside.as_fd() }) else { return true };
+        // Descriptors are ours to lose: a program in the bottle that opens one connection after the other is not heard any more.
+        if !inside || voices.iter().filter(|voice| voice.inside).count() < MOST_VOICES {
+            voices.push(Voice { socket, inside });
+        }
+        true
+    }
+
+    /// One event from a client of the recorder. False when it has gone, or does not listen to answers: nobody may make us wait.
+    fn record(&mut self, from: &Voice) -> bool {
+        match socket::receive(from.socket.as_fd()) {
+            Ok(Some((message, _))) => {
+                let answer = if from.inside { self.recorder.answer_inside(&message) } else { self.recorder.answer(&message) };
+                socket::send_now(from.socket.as_fd(), &answer).is_ok()
+            }
             _ => false,
         }
     }

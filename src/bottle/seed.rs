@@ -24,7 +24,8 @@ pub const UPPER: &str = "upper";
 pub const WORK: &str = "work";
 /// The folder of folders that are not overlays.
 pub const DISK: &str = "disk";
-/// The recorder's socket, beside the hosts' folders, where PID 1 sees it too.
+/// The recorder's socket: in the state folder for the outside, and beside the hosts' folders, where PID 1 sees it too, for the processes in
+/// the bottle. Who comes through the second is not trusted.
 pub const JOURNAL_SOCKET: &str = "journal.sock";
 
 /// A folder of a host that lies on the state's own disk.

@@ -23,6 +23,8 @@ pub struct Fact {
     pub host: String,
     /// What must hold.
     pub kind: Kind,
+    /// Said when it holds; made from its kind and keys if not given.
+    pub pass: Option<String>,
     /// Said while it is not there yet.
     pub not_yet: Option<String>,
     /// Said when it is there and wrong.

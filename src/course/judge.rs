@@ -4,6 +4,7 @@ mod history;
 mod process;
 mod select;
 mod state;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -55,6 +56,17 @@ pub struct Finding {
     pub subject: String,
     /// Events that it rests on.
     pub events: Vec<u64>,
+    /// What kind of file it was observed on.
+    pub sort: String,
+    /// The processes that it rests on: while it must hold, one of them must stay.
+    pub who: Vec<u64>,
+}
+
+impl Finding {
+    /// A verdict without anything seen.
+    pub fn bare(verdict: Verdict, got: String) -> Finding {
+        Finding { verdict, got, subject: String::new(), events: Vec::new(), sort: String::new(), who: Vec::new() }
+    }
 }
 
 /// What a kind found: whether it holds, and whether the thing is there at all.
@@ -65,6 +77,8 @@ struct State {
     got: String,
     subject: String,
     events: Vec<u64>,
+    sort: String,
+    who: Vec<u64>,
 }
 
 impl State {
@@ -80,6 +94,18 @@ impl State {
         self.subject = subject.into();
         self
     }
+
+    /// Rests on these processes.
+    fn by(mut self, processes: &[serde_json::Value]) -> State {
+        self.who = processes.iter().filter_map(|process| process["pid"].as_u64()).collect();
+        self
+    }
+
+    /// Was seen on a file of this kind.
+    fn sort(mut self, sort: impl Into<String>) -> State {
+        self.sort = sort.into();
+        self
+    }
 }
 
 /// Why a fact could not be evaluated.
@@ -88,8 +114,15 @@ type Unknown = String;
 /// Judges one fact now. `hold` is the caller's business.
 pub fn judge(fact: &Fact, world: &mut dyn World, context: &Context<'_>) -> Finding {
     match look(fact, world, context) {
-        Err(error) => Finding { verdict: Verdict::Error, got: one_line(&error), subject: String::new(), events: Vec::new() },
-        Ok((verdict, state)) => Finding { verdict, got: one_line(&state.got), subject: one_line(&state.subject), events: state.events },
+        Err(error) => Finding::bare(Verdict::Error, one_line(&error)),
+        Ok((verdict, state)) => Finding {
+            verdict,
+            got: one_line(&state.got),
+            subject: one_line(&state.subject),
+            events: state.events,
+            sort: state.sort,
+            who: state.who,
+        },
     }
 }
 
@@ -157,7 +190,10 @@ fn verdict(fact: &Fact, state: &State) -> Verdict {
 /// What a learner is told: the fact's own words with what was observed.
 pub fn say(fact: &Fact, finding: &Finding) -> String {
     let words = match finding.verdict {
-        Verdict::Pass => return String::new(),
+        Verdict::Pass => match &fact.pass {
+            Some(words) => words.as_str(),
+            None => return words::holds(fact, finding),
+        },
         Verdict::Error => return format!("could not be evaluated: {}", finding.got),
         Verdict::Vacuous => fact.not_yet.as_ref().map_or("Nothing was proved yet: {got}.", String::as_str),
         Verdict::NotYet => fact.not_yet.as_ref().or(fact.fail.as_ref()).map_or("", String::as_str),

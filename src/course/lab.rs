@@ -67,7 +67,7 @@ fn step(node: &Node, at: usize, spots: &Spots, complaints: &mut Complaints) -> O
 /// Holes in what a learner reads that nothing will ever fill. `base` is the path of the step.
 pub fn unfilled(step: &Step, base: &str, spots: &Spots, complaints: &mut Complaints) {
     let facts = step.facts.iter().enumerate().flat_map(|(at, fact)| {
-        let said = [("not_yet", fact.not_yet.as_deref()), ("fail", fact.fail.as_deref())];
+        let said = [("pass", fact.pass.as_deref()), ("not_yet", fact.not_yet.as_deref()), ("fail", fact.fail.as_deref())];
         said.into_iter().filter_map(move |(key, text)| Some((format!("{base}.facts[{at}].{key}"), text?)))
     });
     let says = step.mistakes.iter().enumerate().map(|(at, mistake)| (format!("{base}.mistakes[{at}].say"), mistake.say.as_str()));

@@ -29,6 +29,9 @@ pub struct Event {
     /// The `seq` of the event that led to this one; 0 for a beginning.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cause: u64,
+    /// Set by the recorder on what a process in the bottle said of itself: its actor is a claim, and anybody in the bottle could have made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inside: bool,
     /// Whatever else belongs to this kind.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
@@ -46,6 +49,7 @@ impl Event {
             kind: kind.to_owned(),
             subject: subject.into(),
             cause: 0,
+            inside: false,
             data: Value::Null,
         }
     }

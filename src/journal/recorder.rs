@@ -13,6 +13,13 @@ use super::Event;
 use super::reader::parse;
 use crate::kernel::{Error, Result, xray};
 
+/// Who outside of the bottle speaks: nobody in it may use these names.
+const OUTSIDE: &[&str] = &["you", "course", "check", "keeper", "kernel"];
+/// Kinds that only the outside writes: what was typed, checked, reached. An end in `.` stands for all that begins with it.
+const RESERVED: &[&str] = &["line", "line.", "answer", "check", "look", "step", "unit", "hint", "question", "host.", "journal."];
+/// How many bytes the processes in a bottle may write into its journal, all together: a loop must not fill the machine's disk.
+const ALLOWANCE: u64 = 32 << 20;
+
 /// Appends events to a journal file and numbers them.
 #[derive(Debug)]
 pub struct Recorder {
@@ -21,6 +28,8 @@ pub struct Recorder {
     next: u64,
     /// The last `line` event without its `line.end`: the cause of whatever comes without one.
     open_line: u64,
+    /// What is left to the processes in the bottle.
+    allowance: u64,
 }
 
 impl Recorder {
@@ -38,7 +47,7 @@ impl Recorder {
             file.set_len(parsed.used as u64).map_err(fail("cut the unfinished line of the journal"))?;
         }
         file.seek(SeekFrom::End(0)).map_err(fail("seek in the journal"))?;
-        let mut recorder = Recorder { file, path: path.to_owned(), next: 1, open_line: 0 };
+        let mut recorder = Recorder { file, path: path.to_owned(), next: 1, open_line: 0, allowance: ALLOWANCE };
         for event in &parsed.events {
             recorder.follow(event);
         }
@@ -86,9 +95,41 @@ impl Recorder {
         .into_bytes()
     }
 
+    /// As [`Recorder::answer`], for a process in the bottle. It is not trusted: its event is marked, and may not speak for the learner, for the course or
+    /// for the keeper, nor of the past or the future.
+    pub fn answer_inside(&mut self, message: &[u8]) -> Vec<u8> {
+        let appended = serde_json::from_slice::<Event>(message)
+            .map_err(|error| format!("not an event: {error}"))
+            .and_then(|event| self.inside(event, message.len() as u64))
+            .and_then(|event| self.append(event).map_err(|error| error.to_string()));
+        match appended {
+            Ok(seq) => json!({ "seq": seq }),
+            Err(error) => json!({ "error": error }),
+        }
+        .to_string()
+        .into_bytes()
+    }
+
+    fn inside(&mut self, mut event: Event, size: u64) -> std::result::Result<Event, String> {
+        let reserved = |kind: &&&str| if kind.ends_with('.') { event.kind.starts_with(**kind) } else { event.kind == **kind };
+        if OUTSIDE.contains(&event.actor.as_str()) {
+            return Err(format!("`{}` is not in the bottle: nobody here speaks for it", event.actor));
+        }
+        if RESERVED.iter().find(reserved).is_some() {
+            return Err(format!("events of the kind `{}` are written outside of the bottle only", event.kind));
+        }
+        self.allowance = self.allowance.checked_sub(size).ok_or("the processes in this bottle have written too much into its journal")?;
+        (event.inside, event.at, event.clock) = (true, 0, None);
+        if event.cause >= self.next {
+            event.cause = 0;
+        }
+        Ok(event)
+    }
+
     fn follow(&mut self, event: &Event) {
         self.next = self.next.max(event.seq.saturating_add(1));
         match event.kind.as_str() {
+            _ if event.inside => {}
             "line" => self.open_line = event.seq,
             "line.end" => self.open_line = 0,
             _ => {}
@@ -151,5 +192,52 @@ mod tests {
         assert_eq!(reader::read(&path).unwrap().len(), 2);
         assert_eq!(recorder.answer(b"{}"), br#"{"error":"not an event: missing field `kind` at line 1 column 2"}"#);
         assert_eq!(recorder.answer(br#"{"kind":"step"}"#), br#"{"seq":9}"#);
+    }
+
+    fn said(answer: &[u8]) -> String {
+        String::from_utf8_lossy(answer).into_owned()
+    }
+
+    #[test]
+    fn a_process_in_the_bottle_speaks_for_itself_only() {
+        let (_folder, path) = journal();
+        let mut recorder = Recorder::open(&path).unwrap();
+        let line = recorder.append(Event::new("you", "line", "make")).unwrap();
+        for (forged, why) in [
+            (r#"{"kind":"line","actor":"you","subject":"solve"}"#, "nobody here speaks for it"),
+            (r#"{"kind":"x","actor":"course"}"#, "nobody here speaks for it"),
+            (r#"{"kind":"x","actor":"check"}"#, "nobody here speaks for it"),
+            (r#"{"kind":"line"}"#, "outside of the bottle only"),
+            (r#"{"kind":"line.end"}"#, "outside of the bottle only"),
+            (r#"{"kind":"look","subject":"u#s#f","data":{"verdict":"pass"}}"#, "outside of the bottle only"),
+            (r#"{"kind":"check"}"#, "outside of the bottle only"),
+            (r#"{"kind":"step"}"#, "outside of the bottle only"),
+            (r#"{"kind":"answer"}"#, "outside of the bottle only"),
+            (r#"{"kind":"host.gone"}"#, "outside of the bottle only"),
+            ("[", "not an event"),
+        ] {
+            let answer = said(&recorder.answer_inside(forged.as_bytes()));
+            assert!(answer.contains(why), "{forged}: {answer}");
+        }
+        // Its time, its number and its mark are not its own to give, and a cause that is still to come is none.
+        let claim = r#"{"kind":"container.start","actor":"runtime","seq":900,"at":5,"cause":77,"inside":false,"data":{"x":1}}"#;
+        assert_eq!(said(&recorder.answer_inside(claim.as_bytes())), r#"{"seq":2}"#);
+        let events = reader::read(&path).unwrap();
+        let event = events.last().unwrap();
+        assert_eq!((events.len(), event.seq, event.inside, event.cause), (2, 2, true, line));
+        assert!(event.at > 5);
+        assert_eq!(recorder.append(Event::new("you", "line.end", "")).unwrap(), 3);
+    }
+
+    #[test]
+    fn the_processes_in_a_bottle_cannot_fill_the_disk_and_the_outside_goes_on() {
+        let (_folder, path) = journal();
+        let mut recorder = Recorder { allowance: 1000, ..Recorder::open(&path).unwrap() };
+        let long = serde_json::to_vec(&Event::new("runtime", "note", "x".repeat(300))).unwrap();
+        let answers: Vec<String> = (0..10).map(|_| said(&recorder.answer_inside(&long))).collect();
+        assert!(answers[0].contains("seq") && answers[9].contains("too much"), "{answers:?}");
+        assert!(std::fs::metadata(&path).unwrap().len() < 3000);
+        assert!(recorder.append(Event::new("you", "line", "y".repeat(1 << 20))).is_ok(), "a very long line of the learner's");
+        assert_eq!(reader::read(&path).unwrap().last().unwrap().subject.len(), 1 << 20);
     }
 }

@@ -100,10 +100,22 @@ fn short_path(path: &Path) -> Result<(Option<OwnedFd>, PathBuf)> {
 /// # Errors
 /// The other side is gone (EPIPE), or the message is too long (EMSGSIZE).
 pub fn send(socket: BorrowedFd<'_>, message: &[u8], descriptors: &[RawFd]) -> Result<()> {
+    send_with(socket, message, descriptors, MsgFlags::MSG_NOSIGNAL)
+}
+
+/// As [`send`], to somebody who may not read: it is sent at once or not at all.
+///
+/// # Errors
+/// As [`send`]; EAGAIN when the other side has let its messages pile up.
+pub fn send_now(socket: BorrowedFd<'_>, message: &[u8]) -> Result<()> {
+    send_with(socket, message, &[], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+}
+
+fn send_with(socket: BorrowedFd<'_>, message: &[u8], descriptors: &[RawFd], flags: MsgFlags) -> Result<()> {
     let rights = [ControlMessage::ScmRights(descriptors)];
     let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
     loop {
-        match sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(message)], control, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(message)], control, flags, None) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::new("sendmsg", "", errno)),

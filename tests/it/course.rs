@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::support::{Call, Sandbox};
 
 mod author;
+mod facts;
+mod journal;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -12,6 +12,7 @@ pub fn read(node: &Node, path: &str, complaints: &mut Complaints) -> Option<Fact
     let id = fields.needed("id", complaints);
     let not_yet = fields.text("not_yet", complaints);
     let fail = fields.text("fail", complaints);
+    let pass = fields.text("pass", complaints);
     if not_yet.is_none() && fail.is_none() {
         complaints.add(
             fields.spot,
@@ -21,7 +22,7 @@ pub fn read(node: &Node, path: &str, complaints: &mut Complaints) -> Option<Fact
         );
     }
     let fact = rest(fields, complaints)?;
-    Some(Fact { id: id?, not_yet, fail, ..fact })
+    Some(Fact { id: id?, pass, not_yet, fail, ..fact })
 }
 
 /// Reads the condition of a mistake: a fact without name and words.
@@ -55,7 +56,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
         );
     }
     let since = if since == Some("lab") { Since::Unit } else { Since::Step };
-    Some(Fact { id: String::new(), host, kind, not_yet: None, fail: None, hold, points, since, invert, needs, lasting, mask })
+    Some(Fact { id: String::new(), host, kind, pass: None, not_yet: None, fail: None, hold, points, since, invert, needs, lasting, mask })
 }
 
 /// `TYPE/NAME`.

@@ -13,7 +13,10 @@ pub(in crate::course) fn fits(event: &Event, pattern: &EventPattern) -> bool {
         Some(family) => event.kind == family || event.kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')),
         None => event.kind == pattern.kind,
     };
-    kind && pattern.subject.as_ref().is_none_or(|subject| subject.fits(&event.subject))
+    // What a process in the bottle says of itself counts only where the author names it as the one whose word is taken.
+    let trusted = !event.inside || pattern.actor.is_some();
+    kind && trusted
+        && pattern.subject.as_ref().is_none_or(|subject| subject.fits(&event.subject))
         && pattern.host.as_ref().is_none_or(|host| *host == event.host)
         && pattern.actor.as_ref().is_none_or(|actor| *actor == event.actor)
         && pattern.data.iter().all(|(path, wanted)| wanted.fits(&select::text(select::field(&event.data, path).unwrap_or(&Value::Null))))
@@ -34,9 +37,9 @@ pub(super) fn sequence(patterns: &[EventPattern], log: &Log, since: u64) -> Stat
     State { holds: missing.is_none(), absent: found.is_empty(), got, events: found, ..State::default() }
 }
 
-fn describe(pattern: &EventPattern) -> String {
+pub(super) fn describe(pattern: &EventPattern) -> String {
     match &pattern.subject {
-        Some(subject) => format!("{} with {}", pattern.kind, subject.text()),
+        Some(subject) => format!("{} with `{}`", pattern.kind, subject.text()),
         None => pattern.kind.clone(),
     }
 }
@@ -50,7 +53,7 @@ pub(super) fn first(pattern: &EventPattern, log: &Log, since: u64) -> Option<Sta
 /// Every look at another fact since then: all passed, one did not, or there was none. Looks that could not be made do not count.
 pub(super) fn invariant(subject: &str, log: &Log, since: u64) -> (Verdict, State) {
     let looks: Vec<&Event> =
-        log.after(since).filter(|event| event.kind == "look" && event.subject == subject && event.data["verdict"] != "error").collect();
+        log.after(since).filter(|event| event.kind == "look" && !event.inside && event.subject == subject && event.data["verdict"] != "error").collect();
     if let Some(broken) = looks.iter().find(|event| event.data["verdict"] != "pass") {
         let got = select::text(&broken.data["got"]);
         // The cause of a look is the line that was typed before it: that is what a learner can do something about.

@@ -25,10 +25,13 @@ pub(super) fn look(fact: &Process, host: &str, world: &mut dyn World) -> Result<
     };
     let all_caps = processes(world, host)?.iter().find(|process| process["pid"] == 1).map(|host| host["caps"]["bounding"].clone());
     let mut first = None;
+    let (fitting, _): (Vec<Value>, Vec<Value>) = found.iter().cloned().partition(|process| {
+        first_wrong(fact, process, wanted_root.as_deref(), all_caps.as_ref()).is_none()
+    });
     for process in &found {
         let subject = format!("process {}", text(&process["pid"]));
         match first_wrong(fact, process, wanted_root.as_deref(), all_caps.as_ref()) {
-            None => return Ok(State::of(true, describe(fact, process)).on(subject)),
+            None => return Ok(State::of(true, describe(fact, process)).on(subject).by(&fitting)),
             Some(got) => first = first.or(Some(State::of(false, got).on(subject))),
         }
     }
@@ -123,7 +126,7 @@ pub(super) fn namespaces(
             return Ok(State::of(false, wrong.join(", ")).on(format!("process {}", pid(process).unwrap_or(0))));
         }
     }
-    Ok(State::of(true, kinds.join(", ")))
+    Ok(State::of(true, kinds.join(", ")).by(&found))
 }
 
 fn reference(other: &Place, host: &str, world: &mut dyn World, context: &Context<'_>) -> Result<Option<Value>, Unknown> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::fact::{Cgroup, Compare, Count, Expect, Fact, File, Kind, Measure, Mount, Place, Target, Thing};
+use super::super::fact::{Cgroup, Compare, Count, Expect, Fact, File, Kind, Measure, Mount, Place, Target, Thing, ThingSort};
 use super::super::fields::parse_size;
 use super::super::world::{Look, World};
 use super::select::{field, list, matching, netns_of, pid, probe, process_of, processes, text, thing};
@@ -43,6 +43,8 @@ pub(super) fn exists(of: &Thing, host: &str, world: &mut dyn World) -> Result<St
         absent: found.is_none(),
         got: if found.is_some() { "it is there" } else { "it is not there" }.to_owned(),
         subject: of.name.clone(),
+        sort: found.as_ref().filter(|_| of.sort == ThingSort::File).map(|document| text(&document["kind"])).unwrap_or_default(),
+        who: found.iter().filter(|_| of.sort == ThingSort::Process).filter_map(|process| process["pid"].as_u64()).collect(),
         ..State::default()
     })
 }
@@ -52,7 +54,8 @@ fn one_field(of: &Thing, path: &str, compare: &Compare, host: &str, world: &mut 
         return Ok(State::absent("nothing: it is not there").on(&of.name));
     };
     let value = text(field(&document, path).unwrap_or(&Value::Null));
-    Ok(State::of(compare.holds(&value), shown(&value)).on(&of.name))
+    let state = State::of(compare.holds(&value), shown(&value)).on(&of.name);
+    Ok(if of.sort == ThingSort::Process { state.by(&[document]) } else { state })
 }
 
 fn shown(value: &str) -> String {
@@ -120,7 +123,8 @@ fn look_file(file: &File, host: &str, world: &mut dyn World) -> Result<State, Un
     tests.extend(file.executable.map(|wanted| (document["executable"] == wanted, format!("mode {}", value("mode")))));
     tests.extend(file.content.iter().map(|compare| (compare.holds(content), shown(content))));
     let wrong = tests.into_iter().find(|(fits, _)| !fits);
-    Ok(wrong.map_or_else(|| State::of(true, shown(content)), |(_, got)| State::of(false, got)).on(&file.path))
+    let state = wrong.map_or_else(|| State::of(true, shown(content)), |(_, got)| State::of(false, got));
+    Ok(state.on(&file.path).sort(value("kind")))
 }
 
 fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<State, Unknown> {
@@ -150,6 +154,7 @@ fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<Sta
         let count = document["events"][name.as_str()].as_u64().unwrap_or(0);
         tests.push((count >= *at_least, format!("{count} times {name}")));
     }
+    let mut inside = Vec::new();
     if let Some(wanted) = &cgroup.procs {
         let found = matching(wanted, host, world)?;
         let outside: Vec<String> = found
@@ -159,10 +164,11 @@ fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<Sta
             .collect();
         let got = if found.is_empty() { "no such process".to_owned() } else { format!("process {}", outside.join(", ")) };
         tests.push((!found.is_empty() && outside.is_empty(), got));
+        inside = found;
     }
     let wrong = tests.iter().find(|(fits, _)| !fits);
     let got = tests.first().map_or_else(|| "it is there".to_owned(), |(_, got)| got.clone());
-    Ok(wrong.map_or_else(|| State::of(true, got), |(_, got)| State::of(false, got)).on(&cgroup.path))
+    Ok(wrong.map_or_else(|| State::of(true, got), |(_, got)| State::of(false, got)).on(&cgroup.path).by(&inside))
 }
 
 /// `QUOTA PERIOD` as a percentage; `None` without a quota.

@@ -234,6 +234,20 @@ fn history_counts_from_the_step_on() {
 }
 
 #[test]
+fn the_word_of_a_process_in_the_bottle_is_taken_only_where_it_is_asked_for() {
+    let mut log = Log::default();
+    let claim = |seq, kind: &str, subject: &str| Event { seq, inside: true, ..Event::new("runtime", kind, subject) };
+    let look = Event { data: json!({"verdict": "pass"}), ..claim(4, "look", "u/s#other") };
+    log.extend([claim(3, "container.start", "container/web"), look]);
+    let verdict = |text: &str| judged(&fact(text), &mut Bench, &log).verdict;
+    assert_eq!(verdict("kind: history, events: [{kind: container.start}]"), Verdict::NotYet);
+    assert_eq!(verdict("kind: history, events: [{kind: container.start, actor: runtime}]"), Verdict::Pass);
+    assert_eq!(verdict("kind: never, event: {kind: container.start}, opportunity: chance"), Verdict::Pass, "nor can it spoil one");
+    assert_eq!(verdict("kind: never, event: {kind: container.start, actor: runtime}, opportunity: chance"), Verdict::Fail);
+    assert_eq!(verdict("kind: invariant, of: other"), Verdict::Vacuous);
+}
+
+#[test]
 fn gone_needs_a_baseline() {
     let gone = fact("kind: gone, of: file//nope");
     assert_eq!(judged(&gone, &mut Bench, &Log::default()).verdict, Verdict::Vacuous);
@@ -251,4 +265,18 @@ fn words_carry_what_was_seen_and_no_control_characters() {
     assert_eq!(say(&fact, &finding), "FAIL hostname x 5");
     assert_eq!(one_line("a\n\u{1b}[31mb  c"), "a [31mb c");
     assert!(one_line(&"x".repeat(1000)).len() < 300);
+}
+
+#[test]
+fn a_fact_that_holds_says_what_was_seen() {
+    let log = Log::default();
+    let mut said = String::new();
+    for (holds, ..) in TABLE {
+        let fact = Fact { not_yet: None, fail: None, ..fact(holds) };
+        let finding = judged(&fact, &mut Bench, &log);
+        said.push_str(&format!("{holds}\n    {}\n", say(&fact, &finding)));
+    }
+    insta::assert_snapshot!(said);
+    let own = fact("kind: file, path: /etc/word, is: abc, pass: \"It says {got}.\"");
+    assert_eq!(say(&own, &judged(&own, &mut Bench, &log)), "It says abc.");
 }

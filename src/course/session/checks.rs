@@ -44,7 +44,7 @@ pub(in crate::course) fn judge_step<'f>(
     let judged = |fact| {
         let not_here = missing(fact);
         let finding = match &not_here {
-            Some(_) => Finding { verdict: Verdict::Pass, got: String::new(), subject: String::new(), events: Vec::new() },
+            Some(_) => Finding::bare(Verdict::Pass, String::new()),
             None => judge::judge(fact, &mut once, context),
         };
         Judged { fact, finding, held: None, not_here }
@@ -304,34 +304,57 @@ impl Session {
 }
 
 /// Looks again and again at the facts that must hold for a while; the first look that fails ends it.
+///
+/// Nothing announces that a fact stops to hold, so it is looked at at short intervals of uneven length: what comes and goes in a rhythm of its own is
+/// met in both states. A process that ends and is started anew between two looks is found out by its number: one of those that the fact rested on
+/// at first must stay to the end.
 fn hold(judged: &mut [Judged<'_>], world: &mut dyn World, context: &Context<'_>) {
     let longest = judged.iter().filter(|judged| judged.not_here.is_none()).map(|judged| judged.fact.hold).max().unwrap_or_default();
     let began = Instant::now();
     let mut fails = false;
     while began.elapsed() < longest && !fails {
-        // Nothing announces that a fact stops to hold, so it is looked at at short intervals; poll(2) on nothing is the clock.
-        let left = longest.saturating_sub(began.elapsed()).min(AGAIN);
+        // poll(2) on nothing is the clock.
+        let left = longest.saturating_sub(began.elapsed()).min(uneven());
         let _ = poll::readable(&[], Some(left));
         let mut once = Once::new(world);
         for judged in judged
             .iter_mut()
             .filter(|judged| judged.not_here.is_none() && began.elapsed() <= judged.fact.hold + AGAIN && !judged.fact.hold.is_zero())
         {
-            let finding = judge::judge(judged.fact, &mut once, context);
             judged.held = Some(began.elapsed().min(judged.fact.hold));
-            if finding.verdict != Verdict::Pass {
-                judged.finding = finding;
-                fails = true;
-            }
+            judged.finding = again(&judged.finding, judge::judge(judged.fact, &mut once, context));
+            fails |= judged.finding.verdict != Verdict::Pass;
         }
     }
+}
+
+/// The time to the next look: from a fifth of [`AGAIN`] to all of it.
+fn uneven() -> Duration {
+    let digits = crate::kernel::xray::now() / 1000 % 1000;
+    AGAIN / 5 + (AGAIN - AGAIN / 5) * digits as u32 / 1000
+}
+
+/// What the next look adds to what was found before.
+fn again(before: &Finding, mut now: Finding) -> Finding {
+    if now.verdict != Verdict::Pass || before.who.is_empty() {
+        return now;
+    }
+    let stayed: Vec<u64> = now.who.iter().copied().filter(|pid| before.who.contains(pid)).collect();
+    if stayed.is_empty() {
+        let numbers = |list: &[u64]| list.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        now.got = format!("process {}, and a moment later process {}: it does not stay", numbers(&before.who), numbers(&now.who));
+        now.verdict = Verdict::NotYet;
+    }
+    now.who = stayed;
+    now
 }
 
 fn view(judged: &Judged<'_>) -> FactView {
     FactView {
         id: judged.fact.id.clone(),
         verdict: judged.finding.verdict,
-        say: say(judged.fact, &judged.finding),
+        // Of what does not apply here nothing was seen.
+        say: if judged.not_here.is_some() { String::new() } else { say(judged.fact, &judged.finding) },
         got: judged.finding.got.clone(),
         points: judged.fact.points,
         events: judged.finding.events.clone(),
