@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The names of all abilities but `tool:NAME`.
 pub const NAMES: &[&str] = &[
-    "cgroup1", "cgroup2", "memory", "cpu", "cpuset", "pids", "io", "freezer", "root", "rootless", "ids", "overlay", "tun", "internet", "oci",
+    "cgroup1", "cgroup2", "memory", "cpu", "cpuset", "pids", "io", "freezer", "root", "rootless", "ids", "overlay", "tun", "internet",
+    "oci",
 ];
 
 /// The abilities of a bottle on this machine: `cgroup1 cgroup2 memory cpu cpuset pids io freezer root rootless overlay tun` and `tool:NAME`.

@@ -109,7 +109,8 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
     };
     let abilities = abilities(&plan);
     let since = xray::now();
-    let mut keeper = Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, outside, tools, since, _lock: lock };
+    let mut keeper =
+        Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, outside, tools, since, _lock: lock };
     match keeper.first_hosts() {
         Ok(()) => Ok(keeper),
         Err(error) => {
@@ -322,7 +323,8 @@ impl Keeper {
         let mut recorders: Vec<Voice> = Vec::new();
         let mut others: Vec<OwnedFd> = Vec::new();
         loop {
-            let fixed = [client.as_fd(), self.init.fd.as_fd(), self.orders.as_fd(), self.journal.as_fd(), self.tools.as_fd(), self.outside.as_fd()];
+            let fixed =
+                [client.as_fd(), self.init.fd.as_fd(), self.orders.as_fd(), self.journal.as_fd(), self.tools.as_fd(), self.outside.as_fd()];
             let first = fixed.len();
             let polled: Vec<BorrowedFd<'_>> = fixed
                 .into_iter()

@@ -44,12 +44,7 @@ impl<'n> Fields<'n> {
         match &node.value {
             Value::Map(map) => Some(Fields { map, spot: node.spot, path: path.to_owned(), asked: Vec::new() }),
             _ => {
-                complaints.add(
-                    node.spot,
-                    path,
-                    format!("must be a mapping, is {}", node.sort()),
-                    "write `key: value` lines",
-                );
+                complaints.add(node.spot, path, format!("must be a mapping, is {}", node.sort()), "write `key: value` lines");
                 None
             }
         }
@@ -154,7 +149,12 @@ impl<'n> Fields<'n> {
         for node in self.list(key) {
             match node.text() {
                 Some(text) => texts.push(text.to_owned()),
-                None => complaints.add(node.spot, &path, format!("must be a list of texts, has {}", node.sort()), "write `[one, two]`; a text with `: `, `{` or `[` in it needs quotes"),
+                None => complaints.add(
+                    node.spot,
+                    &path,
+                    format!("must be a list of texts, has {}", node.sort()),
+                    "write `[one, two]`; a text with `: `, `{` or `[` in it needs quotes",
+                ),
             }
         }
         texts
@@ -172,7 +172,12 @@ impl<'n> Fields<'n> {
         for (name, value) in map {
             match value.text() {
                 Some(text) => pairs.push((name.clone(), text.to_owned())),
-                None => complaints.add(value.spot, &format!("{path}.{name}"), format!("must be a text, is {}", value.sort()), "put quotes around it"),
+                None => complaints.add(
+                    value.spot,
+                    &format!("{path}.{name}"),
+                    format!("must be a text, is {}", value.sort()),
+                    "put quotes around it",
+                ),
             }
         }
         pairs

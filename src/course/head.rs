@@ -76,12 +76,7 @@ pub fn goals(step: &mut Step, fields: &mut Fields<'_>, complaints: &mut Complain
             complaints.add(spot, &fields.at("exempt"), format!("`{proof}` is no proof"), "P1 to P15");
         }
         if reason.split_whitespace().count() < 3 {
-            complaints.add(
-                spot,
-                &fields.at("exempt"),
-                format!("`{proof}` is exempt without a reason"),
-                "say why in a sentence",
-            );
+            complaints.add(spot, &fields.at("exempt"), format!("`{proof}` is exempt without a reason"), "say why in a sentence");
         }
     }
     references(step, fields, complaints);
@@ -93,7 +88,12 @@ pub fn facts(nodes: &[&Node], path: &str, complaints: &mut Complaints) -> Vec<fa
     for (at, node) in nodes.iter().enumerate() {
         let Some(fact) = fact::read(node, &format!("{path}[{at}]"), complaints) else { continue };
         if found.iter().any(|other| other.id == fact.id) {
-            complaints.add(node.spot, &format!("{path}[{at}].id"), format!("`{}` names two facts of this step", fact.id), "give each a name of its own");
+            complaints.add(
+                node.spot,
+                &format!("{path}[{at}].id"),
+                format!("`{}` names two facts of this step", fact.id),
+                "give each a name of its own",
+            );
         }
         found.push(fact);
     }
@@ -139,8 +139,14 @@ fn references(step: &Step, fields: &Fields<'_>, complaints: &mut Complaints) {
     let ids: Vec<&str> = step.facts.iter().map(|fact| fact.id.as_str()).collect();
     let mut missing = |what: &str, name: &str| {
         if !ids.contains(&name) {
-            let hint = super::fields::did_you_mean(name, &ids).unwrap_or_else(|| format!("it has: {}", if ids.is_empty() { "none that can be read".to_owned() } else { ids.join(", ") }));
-            complaints.add(fields.spot_of("facts"), &fields.path, format!("{what} names the fact `{name}`, which this step does not have"), hint);
+            let hint = super::fields::did_you_mean(name, &ids)
+                .unwrap_or_else(|| format!("it has: {}", if ids.is_empty() { "none that can be read".to_owned() } else { ids.join(", ") }));
+            complaints.add(
+                fields.spot_of("facts"),
+                &fields.path,
+                format!("{what} names the fact `{name}`, which this step does not have"),
+                hint,
+            );
         }
     };
     for fact in &step.facts {
@@ -156,7 +162,12 @@ fn references(step: &Step, fields: &Fields<'_>, complaints: &mut Complaints) {
     for mistake in &step.mistakes {
         if mistake.hint.is_some_and(|hint| hint == 0 || hint > step.hints.len()) {
             let what = format!("the mistake `{}` points to a hint that the step does not have", mistake.id);
-            complaints.add(fields.spot_of("mistakes"), &fields.path, what, format!("hints are numbered from 1; there are {}", step.hints.len()));
+            complaints.add(
+                fields.spot_of("mistakes"),
+                &fields.path,
+                what,
+                format!("hints are numbered from 1; there are {}", step.hints.len()),
+            );
         }
     }
 }
@@ -190,12 +201,7 @@ fn right_answer(fields: &mut Fields<'_>, choices: usize, complaints: &mut Compla
     }
     let numbers: Vec<usize> = fields.texts("answer", complaints).iter().filter_map(|text| text.parse().ok()).collect();
     if numbers.is_empty() || numbers.iter().any(|number| *number == 0 || *number > choices) {
-        complaints.add(
-            node.spot,
-            &path,
-            "is no choice",
-            format!("a number from 1 to {choices}, a list of them, or `{{run: command}}`"),
-        );
+        complaints.add(node.spot, &path, "is no choice", format!("a number from 1 to {choices}, a list of them, or `{{run: command}}`"));
         return None;
     }
     Some(RightAnswer::Choices(numbers))

@@ -6,9 +6,9 @@ use super::error::{Problem, Spot};
 use super::fields::{Complaints, Fields};
 use super::head;
 use super::text::{OBSERVED, Params, fill, holes};
-use super::yaml::{Spots, spot_near};
 use super::unit::{Step, Unit};
 use super::yaml::{self, Node};
+use super::yaml::{Spots, spot_near};
 
 /// Reads a lab. `task` is the text of `task.md`; `params` are filled in everywhere.
 ///
@@ -54,7 +54,12 @@ fn step(node: &Node, at: usize, spots: &Spots, complaints: &mut Complaints) -> O
     head::goals(&mut step, &mut fields, complaints);
     // Facts that are there and cannot be read have been complained about.
     if fields.list("facts").is_empty() {
-        complaints.add(fields.spot, &fields.at("facts"), "a lab step without facts proves nothing", "say under `facts:` how one sees that the goal is reached");
+        complaints.add(
+            fields.spot,
+            &fields.at("facts"),
+            "a lab step without facts proves nothing",
+            "say under `facts:` how one sees that the goal is reached",
+        );
     }
     let base = fields.path.clone();
     fields.finish(complaints);
@@ -81,7 +86,11 @@ pub fn unfilled(step: &Step, base: &str, spots: &Spots, complaints: &mut Complai
 fn empty_holes<'t>(texts: impl Iterator<Item = (String, &'t str)>, known: &[&str], spots: &Spots, complaints: &mut Complaints) {
     for (key, text) in texts {
         for hole in holes(text).into_iter().filter(|hole| !known.contains(hole)) {
-            let also = if known.is_empty() { "a parameter of this lab; `{got}` is only for facts and mistakes" } else { "a parameter, {got}, {subject} or {seq}" };
+            let also = if known.is_empty() {
+                "a parameter of this lab; `{got}` is only for facts and mistakes"
+            } else {
+                "a parameter, {got}, {subject} or {seq}"
+            };
             complaints.add(spot_near(spots, &key), &key, format!("`{{{hole}}}` is filled in by nothing"), format!("write {also}"));
         }
     }

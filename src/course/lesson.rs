@@ -40,8 +40,16 @@ fn unit(file: &Path, text: &str, params: &Params, complaints: &mut Complaints) -
     node.spots("", &mut unit.spots);
     fields.finish(complaints);
     unit.drawn.clone_from(params);
-    let mut reader =
-        Reader { file, params, complaints, intro: String::new(), steps: Vec::new(), prose: String::new(), questions: 0, spots: Spots::new() };
+    let mut reader = Reader {
+        file,
+        params,
+        complaints,
+        intro: String::new(),
+        steps: Vec::new(),
+        prose: String::new(),
+        questions: 0,
+        spots: Spots::new(),
+    };
     reader.body(body, body_line);
     (unit.intro, unit.steps) = (reader.intro, reader.steps);
     unit.spots.extend(reader.spots);
@@ -139,9 +147,7 @@ impl Reader<'_> {
             match word.split_at(word.find(['#', '=']).map_or(0, |at| at + 1)) {
                 ("#", id) => step.id = id.to_owned(),
                 ("needs=", needs) => step.needs = needs.split(',').map(str::to_owned).collect(),
-                _ => {
-                    self.complaints.add(number, "", format!("`{word}` is no attribute of a step"), "`#id` and `needs=a,b`")
-                }
+                _ => self.complaints.add(number, "", format!("`{word}` is no attribute of a step"), "`#id` and `needs=a,b`"),
             }
         }
         if step.id.is_empty() {
@@ -160,12 +166,7 @@ impl Reader<'_> {
         }
         self.flush();
         if self.steps.is_empty() {
-            self.complaints.add(
-                fence.line - 1,
-                word,
-                "stands before the first step",
-                "begin a step with `## Title {#id}`",
-            );
+            self.complaints.add(fence.line - 1, word, "stands before the first step", "begin a step with `## Title {#id}`");
             return;
         }
         let attributes: Vec<&str> = words.collect();
@@ -203,12 +204,7 @@ impl Reader<'_> {
         }
         let after_run = self.steps.last().and_then(|step| step.blocks.iter().rev().find(|block| !matches!(block, Block::Prose(_))));
         if !matches!(after_run, Some(Block::Run { .. })) {
-            self.complaints.add(
-                fence.line - 1,
-                "output",
-                "follows no `run` block",
-                "it shows what the `run` block before it prints",
-            );
+            self.complaints.add(fence.line - 1, "output", "follows no `run` block", "it shows what the `run` block before it prints");
         }
         self.push(Block::Output { text: fill(&fence.text, self.params), exit, line: fence.line });
     }

@@ -263,11 +263,7 @@ impl Course {
             }
             let folder = entry.file.parent().and_then(|folder| folder.strip_prefix("labs").ok());
             if entry.example.lab && folder != Some(Path::new(&entry.example.id)) {
-                add(
-                    "id",
-                    format!("`{}` is not the folder of this lab", entry.example.id),
-                    "labs/PART/SLUG has the id PART/SLUG",
-                );
+                add("id", format!("`{}` is not the folder of this lab", entry.example.id), "labs/PART/SLUG has the id PART/SLUG");
             }
         }
         problems

@@ -68,12 +68,7 @@ fn read_one(name: &str, node: &Node, complaints: &mut Complaints) -> Option<Draw
     let path = format!("params.{name}");
     let reserved = super::text::OBSERVED.contains(&name);
     if reserved || !name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_') {
-        complaints.add(
-            node.spot,
-            &path,
-            "cannot be the name of a parameter",
-            "use a-z, 0-9 and `_`; got, subject and seq are taken",
-        );
+        complaints.add(node.spot, &path, "cannot be the name of a parameter", "use a-z, 0-9 and `_`; got, subject and seq are taken");
         return None;
     }
     let mut fields = Fields::open(node, &path, complaints)?;

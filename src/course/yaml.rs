@@ -105,13 +105,8 @@ impl Node {
 pub fn parse(file: &Path, text: &str, first_line: usize) -> Result<Node, Problem> {
     // The parser counts lines from 1 and columns from 0.
     let place = |marker: &Marker| Spot { line: (first_line + marker.line()).saturating_sub(1), column: marker.col() + 1 };
-    let problem = |spot: Spot, what: String, hint: &str| Problem {
-        file: file.to_owned(),
-        spot,
-        key: String::new(),
-        what,
-        hint: hint.to_owned(),
-    };
+    let problem =
+        |spot: Spot, what: String, hint: &str| Problem { file: file.to_owned(), spot, key: String::new(), what, hint: hint.to_owned() };
     let mut builder = Builder { open: Vec::new(), done: None };
     for event in Parser::new_from_str(text) {
         let (event, span) =
@@ -127,7 +122,9 @@ pub fn parse(file: &Path, text: &str, first_line: usize) -> Result<Node, Problem
 fn slip(said: &str) -> &'static str {
     match said {
         said if said.contains("tab") => "indent with spaces",
-        said if said.contains("mapping values are not allowed") => "a text with `: ` in it needs quotes; keys of one mapping begin in one column",
+        said if said.contains("mapping values are not allowed") => {
+            "a text with `: ` in it needs quotes; keys of one mapping begin in one column"
+        }
         said if said.contains("quoted scalar") || said.contains("end of stream") => "close the quote or the bracket",
         _ => "look at the indentation, at quotes and at brackets; a text that begins with one of `{[&*!|>'\"%@` needs quotes",
     }

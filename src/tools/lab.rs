@@ -21,7 +21,10 @@ fn command() -> Command {
     let path = |name: &'static str, help: &'static str| Arg::new(name).value_parser(value_parser!(PathBuf)).help(help);
     let new = path("PATH", "PART/SLUG for a lab in this folder, or [DIR/]labs/PART/SLUG").required(true);
     let dev = path("PATH", "The folder of the lab ([DIR/]labs/PART/SLUG), or the file of a lesson").required(true);
-    let lint = path("DIR", "The course folder, with lessons/, labs/ and solutions/ in it, or one lab in it; the course in the program if not given");
+    let lint = path(
+        "DIR",
+        "The course folder, with lessons/, labs/ and solutions/ in it, or one lab in it; the course in the program if not given",
+    );
     Command::new("lab")
         .about("Write lessons and labs")
         .subcommand_required(true)

@@ -14,12 +14,7 @@ pub fn read(node: &Node, path: &str, complaints: &mut Complaints) -> Option<Fact
     let fail = fields.text("fail", complaints);
     let pass = fields.text("pass", complaints);
     if not_yet.is_none() && fail.is_none() {
-        complaints.add(
-            fields.spot,
-            path,
-            "says nothing when it does not hold",
-            "add `not_yet: \"...\"` or `fail: \"...\"`",
-        );
+        complaints.add(fields.spot, path, "says nothing when it does not hold", "add `not_yet: \"...\"` or `fail: \"...\"`");
     }
     let fact = rest(fields, complaints)?;
     Some(Fact { id: id?, pass, not_yet, fail, ..fact })
@@ -48,12 +43,7 @@ fn rest(mut fields: Fields<'_>, complaints: &mut Complaints) -> Option<Fact> {
     fields.finish(complaints);
     let kind = kind?;
     if invert && kind.is_history() {
-        complaints.add(
-            spot,
-            &format!("{path}.invert"),
-            "does not go with facts about history",
-            "use `never` or `history`",
-        );
+        complaints.add(spot, &format!("{path}.invert"), "does not go with facts about history", "use `never` or `history`");
     }
     let since = if since == Some("lab") { Since::Unit } else { Since::Step };
     Some(Fact { id: String::new(), host, kind, pass: None, not_yet: None, fail: None, hold, points, since, invert, needs, lasting, mask })
@@ -141,7 +131,12 @@ pub(super) fn patterns(key: &'static str, fields: &mut Fields<'_>, complaints: &
     for (name, text) in pairs {
         match Pattern::new(&text) {
             Ok(pattern) => found.push((name, pattern)),
-            Err(why) => complaints.add(spot, &format!("{}.{name}", fields.at(key)), format!("no valid pattern: {why}"), super::compare::PATTERN_HINT),
+            Err(why) => complaints.add(
+                spot,
+                &format!("{}.{name}", fields.at(key)),
+                format!("no valid pattern: {why}"),
+                super::compare::PATTERN_HINT,
+            ),
         }
     }
     found

@@ -165,7 +165,12 @@ fn namespace(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kin
         (Some(other), None) => (true, other),
         (None, Some(other)) => (false, other),
         _ => {
-            complaints.add(fields.spot, &fields.path, "has nothing to compare with", "add `differ_from: host` or `same_as: host`, one of both");
+            complaints.add(
+                fields.spot,
+                &fields.path,
+                "has nothing to compare with",
+                "add `differ_from: host` or `same_as: host`, one of both",
+            );
             return None;
         }
     };
@@ -185,7 +190,12 @@ fn cgroup(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> 
     for (name, count) in fields.pairs("events", complaints) {
         match count.parse() {
             Ok(count) => events.push((name, count)),
-            Err(_) => complaints.add(spot, &format!("{}.{name}", fields.at("events")), format!("`{count}` cannot be read"), "write how often at least, a whole number"),
+            Err(_) => complaints.add(
+                spot,
+                &format!("{}.{name}", fields.at("events")),
+                format!("`{count}` cannot be read"),
+                "write how often at least, a whole number",
+            ),
         }
     }
     let exists = fields.truth("exists", complaints);

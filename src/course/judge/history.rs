@@ -52,8 +52,10 @@ pub(super) fn first(pattern: &EventPattern, log: &Log, since: u64) -> Option<Sta
 
 /// Every look at another fact since then: all passed, one did not, or there was none. Looks that could not be made do not count.
 pub(super) fn invariant(subject: &str, log: &Log, since: u64) -> (Verdict, State) {
-    let looks: Vec<&Event> =
-        log.after(since).filter(|event| event.kind == "look" && !event.inside && event.subject == subject && event.data["verdict"] != "error").collect();
+    let looks: Vec<&Event> = log
+        .after(since)
+        .filter(|event| event.kind == "look" && !event.inside && event.subject == subject && event.data["verdict"] != "error")
+        .collect();
     if let Some(broken) = looks.iter().find(|event| event.data["verdict"] != "pass") {
         let got = select::text(&broken.data["got"]);
         // The cause of a look is the line that was typed before it: that is what a learner can do something about.

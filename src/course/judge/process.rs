@@ -25,9 +25,8 @@ pub(super) fn look(fact: &Process, host: &str, world: &mut dyn World) -> Result<
     };
     let all_caps = processes(world, host)?.iter().find(|process| process["pid"] == 1).map(|host| host["caps"]["bounding"].clone());
     let mut first = None;
-    let (fitting, _): (Vec<Value>, Vec<Value>) = found.iter().cloned().partition(|process| {
-        first_wrong(fact, process, wanted_root.as_deref(), all_caps.as_ref()).is_none()
-    });
+    let (fitting, _): (Vec<Value>, Vec<Value>) =
+        found.iter().cloned().partition(|process| first_wrong(fact, process, wanted_root.as_deref(), all_caps.as_ref()).is_none());
     for process in &found {
         let subject = format!("process {}", text(&process["pid"]));
         match first_wrong(fact, process, wanted_root.as_deref(), all_caps.as_ref()) {

@@ -14,7 +14,9 @@ pub(super) fn holds(fact: &Fact, finding: &Finding) -> String {
         return format!("{}: {got}, as it should be.", subject_of(fact));
     }
     match &fact.kind {
-        Kind::Exists(of) if of.sort == ThingSort::File && !finding.sort.is_empty() => format!("{} is {}.", of.name, sort_of_file(&finding.sort)),
+        Kind::Exists(of) if of.sort == ThingSort::File && !finding.sort.is_empty() => {
+            format!("{} is {}.", of.name, sort_of_file(&finding.sort))
+        }
         Kind::Exists(of) => format!("{} is there.", first_upper(&thing(of))),
         Kind::Gone(of) => format!("{} is gone.", first_upper(&thing(of))),
         Kind::Field { of, path, .. } => format!("{path} of {} is {}.", thing(of), size(path, got)),
@@ -163,7 +165,10 @@ fn file(wanted: &File, finding: &Finding) -> String {
     said.extend(wanted.owner.as_ref().map(|owner| format!("belongs to {owner}")));
     said.extend(wanted.executable.map(|can| if can { "can be run" } else { "cannot be run" }.to_owned()));
     if said.is_empty() || wanted.sort.is_some() {
-        said.insert(0, format!("is {}", sort_of_file(wanted.sort.unwrap_or(if finding.sort.is_empty() { "there" } else { &finding.sort }))));
+        said.insert(
+            0,
+            format!("is {}", sort_of_file(wanted.sort.unwrap_or(if finding.sort.is_empty() { "there" } else { &finding.sort }))),
+        );
     }
     format!("{} {}.", wanted.path, listed(&said))
 }
@@ -173,11 +178,14 @@ fn process(wanted: &Process, finding: &Finding) -> String {
         return format!("No such process runs: {}.", who(&wanted.matching));
     }
     let mut said = Vec::new();
-    said.extend(wanted.root_is.as_ref().map(|root| if root == "host" { "has the host's root".to_owned() } else { format!("has the root {root}") }));
+    said.extend(
+        wanted.root_is.as_ref().map(|root| if root == "host" { "has the host's root".to_owned() } else { format!("has the root {root}") }),
+    );
     said.extend(wanted.uid.map(|uid| format!("runs as user {uid}")));
     said.extend(wanted.gid.map(|gid| format!("runs as group {gid}")));
     said.extend(wanted.caps.iter().map(|(set, names)| {
-        let names = names.as_ref().map_or_else(|| "all".to_owned(), |names| if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+        let names =
+            names.as_ref().map_or_else(|| "all".to_owned(), |names| if names.is_empty() { "none".to_owned() } else { names.join(", ") });
         format!("has the {set} capabilities {names}")
     }));
     said.extend(wanted.seccomp.map(|mode| format!("has seccomp {mode}")));
@@ -224,7 +232,9 @@ fn mount(wanted: &Mount, got: &str) -> String {
 /// Bytes of memory in the words of people; everything else as it is.
 fn size(knob: &str, got: &str) -> String {
     let bytes = got.parse::<f64>().ok().filter(|_| knob.contains("memory"));
-    let Some(bytes) = bytes.filter(|bytes| *bytes >= 1024.0) else { return if got == "max" { "max (no limit)".to_owned() } else { got.to_owned() } };
+    let Some(bytes) = bytes.filter(|bytes| *bytes >= 1024.0) else {
+        return if got == "max" { "max (no limit)".to_owned() } else { got.to_owned() };
+    };
     let units = [(1024.0 * 1024.0 * 1024.0, "GiB"), (1024.0 * 1024.0, "MiB"), (1024.0, "KiB")];
     let whole = units.iter().find(|(unit, _)| bytes % unit == 0.0).map(|(unit, name)| format!("{} {name}", bytes / unit));
     whole.unwrap_or_else(|| format!("{got} bytes"))

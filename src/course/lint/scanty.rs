@@ -16,7 +16,11 @@ pub(super) fn steps(found: &mut Finds<'_>) {
     let unit = &found.entry.example;
     for (at, step) in unit.steps.iter().enumerate() {
         if step.hints.len() != HINTS {
-            found.add(&format!("steps[{at}].hints"), format!("are {} hints, not three", step.hints.len()), "write three, from vague to plain");
+            found.add(
+                &format!("steps[{at}].hints"),
+                format!("are {} hints, not three", step.hints.len()),
+                "write three, from vague to plain",
+            );
         }
         if step.debrief.is_none() {
             found.add(&format!("steps[{at}]"), "has no `debrief`".to_owned(), "say in a sentence what was learned");

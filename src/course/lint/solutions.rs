@@ -40,7 +40,11 @@ pub(super) fn of(course: &Course, found: &mut Finds<'_>) {
         return;
     }
     if !right.iter().any(|(name, _)| name == "solve") {
-        found.add("", format!("has no solution in solutions/{}/", unit.id), "write solve.console: `$ line` for each line, `$ :check` after each step");
+        found.add(
+            "",
+            format!("has no solution in solutions/{}/", unit.id),
+            "write solve.console: `$ line` for each line, `$ :check` after each step",
+        );
     }
     if wrong.len() < WRONG {
         let what = format!("has {} wrong answers in solutions/{}/wrong/", wrong.len(), unit.id);
@@ -88,7 +92,14 @@ fn expectation(unit: &Unit, name: &str, console: &Console, found: &mut Finds<'_>
     };
     if console.lines.last().is_none_or(|line| line.text.trim() != ":check") {
         let last = console.lines.last().map_or(1, |line| line.number);
-        add(found, file.clone(), last, "", "does not end with a check".to_owned(), "end with `$ :check`: it shows what is wrong".to_owned());
+        add(
+            found,
+            file.clone(),
+            last,
+            "",
+            "does not end with a check".to_owned(),
+            "end with `$ :check`: it shows what is wrong".to_owned(),
+        );
     }
     let steps: Vec<&str> = unit.steps.iter().map(|step| step.id.as_str()).collect();
     let Some(step) = unit.steps.iter().find(|step| step.id == expect.step) else {
@@ -111,7 +122,10 @@ fn unseen_mistakes(unit: &Unit, wrong: &[(String, Console)], found: &mut Finds<'
         for (number, mistake) in step.mistakes.iter().enumerate() {
             let made = wrong.iter().filter_map(|(_, console)| console.expect.as_ref());
             if !made.into_iter().any(|expect| expect.step == step.id && expect.mistake.as_ref() == Some(&mistake.id)) {
-                let hint = format!("write solutions/{}/wrong/{}.console, which begins with `# expect: step={} mistake={}`", unit.id, mistake.id, step.id, mistake.id);
+                let hint = format!(
+                    "write solutions/{}/wrong/{}.console, which begins with `# expect: step={} mistake={}`",
+                    unit.id, mistake.id, step.id, mistake.id
+                );
                 found.add(&format!("steps[{at}].mistakes[{number}]"), format!("no wrong answer makes the mistake `{}`", mistake.id), hint);
             }
         }
@@ -135,7 +149,13 @@ pub(super) fn strays(course: &Course) -> Vec<Problem> {
             continue;
         }
         let hint = did_you_mean(&id, &ids).unwrap_or_else(|| format!("write labs/{id}/lab.yaml, or remove the folder"));
-        problems.push(Problem { file: PathBuf::from(format!("{top}/{id}")), spot: Spot::default(), key: String::new(), what: "belongs to no lab".to_owned(), hint });
+        problems.push(Problem {
+            file: PathBuf::from(format!("{top}/{id}")),
+            spot: Spot::default(),
+            key: String::new(),
+            what: "belongs to no lab".to_owned(),
+            hint,
+        });
     }
     problems
 }

@@ -49,7 +49,8 @@ pub fn run(path: &Path, plain: bool, mode: Option<Mode>) -> Result<ExitCode, Err
     };
     // Before anything is started: what is started must not be what Ctrl-C ends.
     let interrupt = Interrupt::hold()?;
-    let state = crate::tools::scratch("bottleship-dev-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for progress", &error))?;
+    let state =
+        crate::tools::scratch("bottleship-dev-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for progress", &error))?;
     let name = format!("dev-{}", std::process::id());
     let size = console::size();
     let options = Options {
@@ -127,7 +128,8 @@ impl Dev {
         self.watch_all()?;
         if !changed.is_empty() {
             // Only names that mean something: an editor's swap files come and go.
-            let names: Vec<&str> = changed.iter().map(String::as_str).filter(|name| !name.starts_with('.') && !name.ends_with('~')).collect();
+            let names: Vec<&str> =
+                changed.iter().map(String::as_str).filter(|name| !name.starts_with('.') && !name.ends_with('~')).collect();
             if names.is_empty() {
                 return Ok(());
             }

@@ -21,7 +21,8 @@ const FILES: &[(&str, &str, &str)] = &[
 
 /// Writes a new lab at `path`.
 pub fn run(path: &Path) -> Result<ExitCode, Error> {
-    let refused = |why: String, hint: &str| Error::NotNow { why: format!("make the lab `{}`: {why}", path.display()), hint: hint.to_owned() };
+    let refused =
+        |why: String, hint: &str| Error::NotNow { why: format!("make the lab `{}`: {why}", path.display()), hint: hint.to_owned() };
     let Some((place, id)) = Place::of_new(path).and_then(|place| place.lab.clone().map(|id| (place, id))) else {
         let hint = "write PART/SLUG or DIR/labs/PART/SLUG, in small letters, digits and hyphens: `bottleship lab new by-hand/two-shells`";
         return Err(refused("the path does not say which part and which lab".to_owned(), hint));

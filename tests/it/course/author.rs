@@ -71,7 +71,8 @@ fn lab_dev_loads_again_on_every_save_and_ends_with_ctrl_c() {
     assert!(!between.contains("A fresh world"), "{between}");
 
     // Saved by renaming a new file over it, with a slip: the place is named, and the desk goes on.
-    fs::write(lab.with_extension("new"), whole.replace("kind: file, path: /srv/kept, is", "kind: flie, path: /srv/kept, is")).expect("save");
+    fs::write(lab.with_extension("new"), whole.replace("kind: file, path: /srv/kept, is", "kind: flie, path: /srv/kept, is"))
+        .expect("save");
     fs::rename(lab.with_extension("new"), &lab).expect("rename");
     desk.expect("labs/demo/word/lab.yaml:17:26: `steps[0].facts[0].kind`", PATIENCE);
     desk.expect("(did you mean", PATIENCE);

@@ -145,8 +145,22 @@ fn every_kind_has_each_of_its_verdicts_in_a_real_bottle() {
 #[test]
 fn the_table_has_every_kind_with_at_least_two_verdicts_and_error() {
     const KINDS: [&str; 16] = [
-        "exists", "gone", "field", "count", "file", "process", "namespace", "cgroup", "mount", "reach", "answer", "history", "never", "invariant",
-        "budget", "exec",
+        "exists",
+        "gone",
+        "field",
+        "count",
+        "file",
+        "process",
+        "namespace",
+        "cgroup",
+        "mount",
+        "reach",
+        "answer",
+        "history",
+        "never",
+        "invariant",
+        "budget",
+        "exec",
     ];
     for kind in KINDS {
         let verdicts: Vec<&str> =
@@ -159,7 +173,9 @@ fn the_table_has_every_kind_with_at_least_two_verdicts_and_error() {
 /// A lab whose one fact must hold for a while, and a program of the learner's that makes it come and go.
 fn flapping(fact: &str, flap: &str) -> String {
     let sandbox = Sandbox::new();
-    let lab = format!("id: test/word\ntitle: T\nsteps:\n  - id: s\n    goal: G.\n    facts:\n      - {{id: f, {fact}, hold: 800ms, not_yet: \"{{got}}.\"}}\n");
+    let lab = format!(
+        "id: test/word\ntitle: T\nsteps:\n  - id: s\n    goal: G.\n    facts:\n      - {{id: f, {fact}, hold: 800ms, not_yet: \"{{got}}.\"}}\n"
+    );
     let folder = sandbox.path().join("course");
     fs::create_dir_all(folder.join("labs/test/word")).expect("make the lab");
     fs::write(folder.join("labs/test/word/lab.yaml"), lab).expect("write the lab");

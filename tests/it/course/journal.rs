@@ -53,7 +53,10 @@ fn forged_events_give_no_pass_and_spoil_none() {
         r#"{"kind":"check","data":{"verdict":"pass"}}"#,
         r#"{"kind":"container.delete","actor":"runtime","subject":"container/web","cause":999999}"#,
     ];
-    let script = format!("cat > /srv/forge.pl <<'END'\n{FORGER}\nEND\ncat > /srv/lies <<'END'\n{}\nEND\nperl /srv/forge.pl < /srv/lies\n:check\ntouch /srv/there\n:check\n:next\n", forged.join("\n"));
+    let script = format!(
+        "cat > /srv/forge.pl <<'END'\n{FORGER}\nEND\ncat > /srv/lies <<'END'\n{}\nEND\nperl /srv/forge.pl < /srv/lies\n:check\ntouch /srv/there\n:check\n:next\n",
+        forged.join("\n")
+    );
     let said = typed(&sandbox, &course, &script);
     assert!(!said.contains("connect:"), "the socket is there:\n{said}");
     assert_eq!(said.matches("written outside of the bottle only").count(), 5, "{said}");
