@@ -12,6 +12,7 @@
 //! state folder, and cgroup directories that the keeper (or the next start) removes. Root in the bottle is nobody outside: all of
 //! it lives in a user namespace that is never mapped to the machine's root (user_namespaces(7)).
 
+use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -108,10 +109,13 @@ pub struct Bottle {
     lifeline: Option<OwnedFd>,
     keeper: Process,
     recorder: journal::Client,
+    /// Whether all hosts are known to answer.
+    all_up: Cell<bool>,
 }
 
 impl Bottle {
-    /// Boots a bottle and returns when its hosts answer.
+    /// Boots a bottle and returns when its first host answers. The others come up meanwhile: what they are asked waits for them, and
+    /// [`Bottle::await_hosts`] waits for all.
     ///
     /// # Errors
     /// The name is taken or malformed, or the machine refuses namespaces; the error says what to do about it.
@@ -139,9 +143,26 @@ impl Bottle {
             lifeline: Some(lifeline),
             keeper,
             recorder,
+            all_up: Cell::new(false),
         };
         bottle.take(&overview);
         Ok(bottle)
+    }
+
+    /// Waits until all hosts that were ordered answer. Nothing to wait for is nothing to pay: one message there and back, once.
+    ///
+    /// # Errors
+    /// One of them did not come up: the error says why.
+    pub fn await_hosts(&self) -> Result<(), Error> {
+        if self.all_up.get() {
+            return Ok(());
+        }
+        let gone = || Error::Gone { name: self.name.clone() };
+        let lifeline = self.lifeline.as_ref().ok_or_else(gone)?;
+        protocol::send(lifeline.as_fd(), &ToKeeper::Await, &[]).map_err(|_| gone())?;
+        answer(lifeline, &self.name)?;
+        self.all_up.set(true);
+        Ok(())
     }
 
     fn take(&mut self, overview: &Overview) {

@@ -99,6 +99,14 @@ impl Host {
         }
     }
 
+    /// Has a file of ours on the host removed, and does not wait for it.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub(super) fn remove_file(&self, path: &str) -> Result<(), Error> {
+        self.send(&ToHost::Remove { path: path.to_owned() }, None).map(drop)
+    }
+
     fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
         self.send(request, descriptor).and_then(|connection| self.hear(&connection))
     }

@@ -182,6 +182,8 @@ fn answer(connection: &OwnedFd, request: ToHost, descriptors: Vec<OwnedFd>) {
     let done = match request {
         ToHost::Probe(probe) => return drop(protocol::answer(to, probe::answer(&probe), &[])),
         ToHost::Write { path, mode } => host_files::write(&path, mode, descriptors.into_iter().next()).map(|()| None),
+        // The asker does not wait, and a file that is gone is as good.
+        ToHost::Remove { path } => return drop(std::fs::remove_file(path)),
         ToHost::Read { path } => host_files::open(&path).map(Some),
         ToHost::Connect { port } => connect(port).map(Some),
         ToHost::Listening => {

@@ -73,11 +73,13 @@ fn run(world: &World, inheritance: &Inheritance) -> Result<(), Error> {
     // After the change of ids, which clears it. A keeper that is gone by now has closed the lifeline, which the loop sees.
     process::die_with_parent(Signal::SIGKILL).map_err(Error::at("tie the bottle to its keeper"))?;
     reaper::set_umask(0o022);
-    enter(&inheritance.service).map_err(Error::at("enter the bottle's cgroup"))?;
     build(world, &inheritance.trees)?;
     let mut network = Socket::route().map_err(Error::at("open the bottle's network"))?;
     let up = network.set_up("lo", true).and_then(|()| network.add_bridge(SWITCH)).and_then(|()| network.set_up(SWITCH, true));
     up.map_err(Error::at("make the switch"))?;
+    // Only now: a move between cgroups waits for a grace period of the kernel's (some milliseconds) unless another has just done so, and the
+    // hosts' moves follow at once.
+    enter(&inheritance.service).map_err(Error::at("enter the bottle's cgroup"))?;
     let signals = Signals::block(&[Signal::SIGCHLD]).map_err(Error::at("watch the hosts"))?;
     protocol::send(keeper, &FromInit::Built, &[]).map_err(Error::at("answer the keeper"))?;
     Init { world, inheritance, network, signals, hosts: Vec::new(), sockets: HashMap::new() }.serve()

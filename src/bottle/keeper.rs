@@ -74,6 +74,8 @@ struct Keeper {
     orders: OwnedFd,
     abilities: Abilities,
     hosts: Vec<HostOverview>,
+    /// Why a host did not come up, until somebody asks.
+    failure: Option<Error>,
     recorder: Recorder,
     /// Where the recorder's clients connect: those in the bottle, whose word is marked as theirs, and those outside.
     journal: OwnedFd,
@@ -109,8 +111,20 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
     };
     let abilities = abilities(&plan);
     let since = xray::now();
-    let mut keeper =
-        Keeper { world: plan, init, orders, abilities, hosts: Vec::new(), recorder, journal, outside, tools, since, _lock: lock };
+    let mut keeper = Keeper {
+        world: plan,
+        init,
+        orders,
+        abilities,
+        hosts: Vec::new(),
+        failure: None,
+        recorder,
+        journal,
+        outside,
+        tools,
+        since,
+        _lock: lock,
+    };
     match keeper.first_hosts() {
         Ok(()) => Ok(keeper),
         Err(error) => {
@@ -230,13 +244,18 @@ fn abilities(world: &World) -> Abilities {
 }
 
 impl Keeper {
-    /// Prepares and orders the hosts while PID 1 still builds its small world: the orders wait in the socket.
+    /// Prepares and orders the hosts while PID 1 still builds its small world (the orders wait in the socket), and waits for the first one: that is
+    /// where the learner begins, and the others come up meanwhile.
     fn first_hosts(&mut self) -> Result<(), Error> {
         let names = self.world.spec.hosts.clone();
         for name in &names {
             self.order_host(name)?;
         }
-        self.await_hosts()
+        while self.failure.is_none() && self.hosts.first().is_some_and(|host| !host.up) {
+            let told = hear(&self.orders, &self.init)?;
+            self.told(told);
+        }
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Has PID 1 make one host; [`Keeper::await_hosts`] hears when it answers.
@@ -282,18 +301,36 @@ impl Keeper {
 
     /// Waits until every ordered host answers.
     fn await_hosts(&mut self) -> Result<(), Error> {
-        while self.hosts.iter().any(|host| !host.up) {
-            match hear(&self.orders, &self.init)? {
-                FromInit::HostReady { name, notes } => self.host_ready(&name, notes),
-                FromInit::HostGone { name, how } => {
-                    self.hosts.retain(|host| host.name != name);
-                    return Err(Error::Refused { doing: format!("boot the host `{name}`"), why: how, errno: None, hint: None });
-                }
-                FromInit::Failed(failure) => return Err(failure.into()),
-                FromInit::Built | FromInit::UplinkReady => {}
-            }
+        while self.failure.is_none() && self.hosts.iter().any(|host| !host.up) {
+            let told = hear(&self.orders, &self.init)?;
+            self.told(told);
         }
-        Ok(())
+        let Some(failure) = self.failure.take() else { return Ok(()) };
+        // Nobody waits for it any more.
+        self.hosts.retain(|host| host.up);
+        Err(failure)
+    }
+
+    /// Takes in what PID 1 tells.
+    fn told(&mut self, what: FromInit) {
+        match what {
+            FromInit::HostReady { name, notes } => self.host_ready(&name, notes),
+            FromInit::HostGone { name, how } => self.host_gone(&name, how),
+            FromInit::Failed(failure) => self.failure = Some(failure.into()),
+            FromInit::Built | FromInit::UplinkReady => {}
+        }
+    }
+
+    fn host_gone(&mut self, name: &str, how: String) {
+        let awaited = self.hosts.iter().any(|host| host.name == name && !host.up);
+        self.hosts.retain(|host| host.name != name);
+        let mut event = crate::journal::Event::new("keeper", "host.gone", format!("host/{name}"));
+        event.data = serde_json::json!({ "how": how });
+        let _ = self.recorder.append(event);
+        // What it said before it ended says more.
+        if awaited && self.failure.is_none() {
+            self.failure = Some(Error::Refused { doing: format!("boot the host `{name}`"), why: how, errno: None, hint: None });
+        }
     }
 
     fn host_ready(&mut self, name: &str, notes: Vec<String>) {
@@ -366,6 +403,7 @@ impl Keeper {
         let done = match order {
             ToKeeper::Stop => return false,
             ToKeeper::AddHost(name) => self.order_host(&name).and_then(|()| self.await_hosts()),
+            ToKeeper::Await => self.await_hosts(),
             ToKeeper::Show | ToKeeper::Boot(_) => Ok(()),
         };
         let answer = match done {
@@ -390,14 +428,10 @@ impl Keeper {
     /// What PID 1 tells when nobody asked. False when it is gone.
     fn news(&mut self) -> bool {
         match protocol::receive::<FromInit>(self.orders.as_fd()) {
-            Ok(Some((FromInit::HostGone { name, how }, _))) => {
-                self.hosts.retain(|host| host.name != name);
-                let mut event = crate::journal::Event::new("keeper", "host.gone", format!("host/{name}"));
-                event.data = serde_json::json!({ "how": how });
-                let _ = self.recorder.append(event);
+            Ok(Some((told, _))) => {
+                self.told(told);
                 true
             }
-            Ok(Some(_)) => true,
             _ => false,
         }
     }

@@ -24,6 +24,8 @@ pub enum ToKeeper {
     Boot(Spec),
     /// Start one more host.
     AddHost(String),
+    /// Answer when all hosts do.
+    Await,
     /// Who is there.
     Show,
     /// End the bottle.
@@ -123,6 +125,8 @@ pub enum ToHost {
     Write { path: String, mode: u32 },
     /// Open a file and send its descriptor.
     Read { path: String },
+    /// Remove a file of ours.
+    Remove { path: String },
     /// Connect to a TCP port of the host and send the socket.
     Connect { port: u16 },
     /// Which TCP ports programs on the host listen on, beyond the host's own loopback.

@@ -146,7 +146,11 @@ impl Shell {
         let mut said = Vec::new();
         loop {
             match shell.next(Some(START)).map_err(Error::at("start bash"))? {
-                Some(Event::Ready(ready)) => return Ok((shell, ready)),
+                Some(Event::Ready(ready)) => {
+                    // Not by the shell: a program started before the first prompt is a program waited for.
+                    host.remove_file(&rc_file)?;
+                    return Ok((shell, ready));
+                }
                 Some(Event::Output(bytes)) => said.extend(bytes),
                 Some(Event::Started | Event::More) => {}
                 ended => {

@@ -48,6 +48,9 @@ impl Place {
             Err(error) => return Err(error.into()),
         }
         let bottle = Bottle::boot(&spec)?;
+        if !(unit.setup.is_empty() && unit.start.is_empty()) {
+            bottle.await_hosts()?;
+        }
         let started = set_up(course, entry, unit, bottle.host(BENCH)?)?;
         let (shell, ready) = Shell::start(bottle.host(BENCH)?, options.size.unwrap_or(Size { columns: 80, rows: 24 }))?;
         Ok(Place { shell, ready, _started: started, bottle })

@@ -4,6 +4,7 @@
 //! to, holds every line ever typed, so that nothing a person wrote is ever lost. Units are found by id, and after a rename by the digest of their
 //! content.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,8 @@ pub struct Typed {
 #[derive(Debug)]
 pub struct Progress {
     path: PathBuf,
+    /// What is in that file.
+    saved: RefCell<Vec<u8>>,
     history: PathBuf,
     pub learner: String,
     pub standing: Standing,
@@ -108,8 +111,9 @@ impl Progress {
         let name = if name.trim_matches('.').is_empty() { "learner".to_owned() } else { name };
         let path = folder.join(format!("{name}.json"));
         let history = folder.join(format!("{name}.history.jsonl"));
-        let standing = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+        let saved = std::fs::read(&path);
+        let standing = match &saved {
+            Ok(bytes) => serde_json::from_slice(bytes).unwrap_or_else(|_| {
                 // Not ours to throw away: a person may repair it.
                 let _ = std::fs::rename(&path, folder.join(format!("{name}.json.unreadable")));
                 Standing::default()
@@ -117,7 +121,8 @@ impl Progress {
             Err(_) => Standing::default(),
         };
         let typed = std::fs::read(&history).map(|bytes| parse_history(&bytes)).unwrap_or_default();
-        Ok(Progress { path, history, learner: learner.to_owned(), standing, typed })
+        let saved = RefCell::new(saved.unwrap_or_default());
+        Ok(Progress { path, saved, history, learner: learner.to_owned(), standing, typed })
     }
 
     /// Writes where things stand.
@@ -128,7 +133,13 @@ impl Progress {
         let mut text =
             serde_json::to_vec_pretty(&self.standing).map_err(|error| Error::File { path: self.path.clone(), why: error.to_string() })?;
         text.push(b'\n');
-        Ok(kernel::fs::replace(&self.path, &text, 0o600)?)
+        // Waiting for the disk takes as long as all else at a start, where nothing has changed yet.
+        if *self.saved.borrow() == text {
+            return Ok(());
+        }
+        kernel::fs::replace(&self.path, &text, 0o600)?;
+        self.saved.replace(text);
+        Ok(())
     }
 
     /// Appends a line to the history.

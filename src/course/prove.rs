@@ -166,7 +166,7 @@ impl<'p> Prover<'p> {
     fn session(&mut self, unit: &str, seed: &str) -> Result<Session, Error> {
         self.counter += 1;
         let state = self.state.join(format!("session-{}", self.counter));
-        let session = Session::start(Options {
+        let mut session = Session::start(Options {
             state,
             course: self.folder.clone(),
             unit: Some(unit.to_owned()),
@@ -175,6 +175,8 @@ impl<'p> Prover<'p> {
             bottle: Spec { name: format!("prove-{}-{}", std::process::id(), self.counter), ..self.bottle.clone() },
             size: None,
         })?;
+        // The prover judges before it types.
+        session.began()?;
         self.abilities = session.bottle().abilities().clone();
         Ok(session)
     }

@@ -348,8 +348,10 @@ impl Moment {
         Ok(())
     }
 
-    /// Reads how the world was as the step began. The bottle looks while the learner reads the step; so this must come before anything is typed.
+    /// Waits until the world is whole, and reads how it was as the step began. All that goes on while the learner reads the step; so this must come
+    /// before anything is typed or judged.
     fn settle(&mut self, place: &Place) -> Result<(), Error> {
+        place.bottle.await_hosts()?;
         let Some((snapshot, census)) = self.looking.take() else { return Ok(()) };
         let bench = place.bottle.host(BENCH)?;
         // Without a snapshot there is no `:diff`; that is no reason not to begin.

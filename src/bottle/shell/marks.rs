@@ -156,14 +156,13 @@ fn parse(body: &str) -> Option<Mark> {
 /// The marks are in PS1, PS2 and PS0, so that no command of ours runs at a prompt. PROMPT_COMMAND only puts PS1 and PS2 back where a nested
 /// shell's own rc file (or the learner) has set them; it is exported, with PS0, so that a bash in a chroot or in new namespaces marks
 /// too. Either of PS1 and PROMPT_COMMAND may be overwritten and the marks still come. Group and closed stderr keep it silent under `set -x`;
-/// closed, and not led to /dev/null, because a jail may have no such file. The rc file is gone once it has been read.
+/// closed, and not led to /dev/null, because a jail may have no such file. The rc file is removed once bash is at its prompt.
 pub fn rc_file(nonce: &str) -> String {
     let head = format!("\\e]{NUMBER};{nonce};");
     // \[ and \]: of no width, should bash edit the line. Control characters in a folder's name would end the mark.
     let first = format!(r"\[{head}P;$?;${{SHLVL-0}};\j;\$;\u;\h;$SHELLOPTS;${{PWD//[[:cntrl:]]/?}}\a\]");
     let more = format!(r"\[{head}M\a\]");
     let mut rc = String::from("# Written by bottleship when it starts this shell, which has read all of it before it does any of it.\n");
-    rc.push_str("command rm -f -- \"${BASH_SOURCE[0]}\"\n");
     rc.push_str("for file in /etc/bash.bashrc ~/.bashrc; do [ -r \"$file\" ] && . \"$file\"; done; unset file\n");
     // The prompt keeps the history of typed lines; a file of bash's would be one more change of the world at every exit.
     rc.push_str("unset HISTFILE MAILCHECK\n");

@@ -67,6 +67,7 @@ impl Session {
             return Err(Error::NotNow { why: "this step has nothing to check".to_owned(), hint: "`:next` goes on".to_owned() });
         }
         self.keep_verb(":check".to_owned())?;
+        self.moment.settle(&self.place)?;
         self.follow_journal()?;
         let mut view = self.judge_current();
         let passed = view.verdict == Verdict::Pass;

@@ -95,6 +95,9 @@ fn commands<'s>(step: &'s Step, place: &'s Place) -> impl Iterator<Item = (Strin
 
 /// Types lines into the shell, journalled as a replay.
 fn replay(place: &mut Place, lines: &[String]) -> Result<Replayed, Error> {
+    if !lines.is_empty() {
+        place.bottle.await_hosts()?;
+    }
     let mut replayed = Vec::new();
     let mut last: Option<Ready> = None;
     let mut typing = Typing::new(&mut place.shell);

@@ -71,6 +71,7 @@ impl Layout {
     pub fn detect() -> Result<Layout> {
         let mounts = fs::read(Path::new("/proc/self/mountinfo"))?;
         let own = fs::read(Path::new("/proc/self/cgroup"))?;
+        let mounts: String = mounts.lines().filter(|line| is_seen(line)).flat_map(|line| [line, "\n"]).collect();
         let layout = Layout::parse(&mounts, &own, |mount| fs::read(&mount.join("cgroup.controllers")).unwrap_or_default());
         if layout.hierarchies.is_empty() { Err(Error::NotMounted) } else { Ok(layout) }
     }
@@ -109,6 +110,21 @@ impl Layout {
     #[cfg(test)]
     pub fn controllers(&self) -> impl Iterator<Item = (&str, Version)> {
         self.hierarchies.iter().flat_map(|hierarchy| hierarchy.controllers.iter().map(|name| (name.as_str(), hierarchy.version)))
+    }
+}
+
+/// Whether a line of mountinfo is of a cgroup mount that can be reached by its path: the table also lists what a later mount covers, as when
+/// somebody mounts cgroup2 over a hybrid `/sys/fs/cgroup`. Kernels before 5.8 do not tell; there every mount counts.
+fn is_seen(line: &str) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let mut fields = line.split(' ');
+    let (Some(Ok(id)), Some(mount)) = (fields.next().map(str::parse::<u64>), fields.nth(3).map(unescape)) else { return false };
+    if !line.contains(" - cgroup") {
+        return false;
+    }
+    match statx(CWD, &mount, AtFlags::empty(), StatxFlags::MNT_ID) {
+        Ok(told) => told.stx_mask & StatxFlags::MNT_ID.bits() == 0 || told.stx_mnt_id == id,
+        Err(_) => false,
     }
 }
 
