@@ -166,7 +166,7 @@ impl<'p> Prover<'p> {
     fn session(&mut self, unit: &str, seed: &str) -> Result<Session, Error> {
         self.counter += 1;
         let state = self.state.join(format!("session-{}", self.counter));
-        let mut session = Session::start(Options {
+        let session = Session::start(Options {
             state,
             course: self.folder.clone(),
             unit: Some(unit.to_owned()),
@@ -176,7 +176,7 @@ impl<'p> Prover<'p> {
             size: None,
         })?;
         // The prover judges before it types.
-        session.began()?;
+        session.bottle().await_hosts()?;
         self.abilities = session.bottle().abilities().clone();
         Ok(session)
     }
