@@ -16,7 +16,7 @@ impl Scratch {
     }
 
     fn on(layout: &Layout, name: &str) -> Option<Scratch> {
-        match Cgroup::create(layout, &PathBuf::from(format!("bottleship-test-{name}-{}", std::process::id()))) {
+        match Cgroup::create(layout, &room(layout).join(format!("bottleship-test-{name}-{}", std::process::id()))) {
             Ok(cgroup) => Some(Scratch(cgroup)),
             Err(error @ Error::NotDelegated { .. }) => {
                 eprintln!("not run: {error}");
@@ -25,6 +25,16 @@ impl Scratch {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Where a cgroup with limits can be made. On a unified machine our own cgroup holds this process, so it may not hand controllers down: the
+/// nearest one above that holds none may, or the top, which is free of that rule. Elsewhere: below our own, which is what the empty path says.
+fn room(layout: &Layout) -> PathBuf {
+    let own = layout.unified().filter(|_| layout.is_unified()).and_then(|tree| Some((tree.mount.clone(), tree.own.clone()?)));
+    let Some((mount, own)) = own else { return PathBuf::new() };
+    let holds_none = |path: &&Path| fs::read(&mount.join(path).join("cgroup.procs")).is_ok_and(|processes| processes.is_empty());
+    let top = Path::new("");
+    Path::new("/").join(own.ancestors().find(holds_none).unwrap_or(top))
 }
 
 /// What this machine has, and on a hybrid one its v1 trees as if they were all: the ways without `cgroup.kill` are walked, too.
