@@ -119,7 +119,7 @@ impl Host {
     }
 
     fn hear(&self, connection: &OwnedFd) -> Result<(FromHost, Vec<OwnedFd>), Error> {
-        let ready = poll::readable(&[connection.as_fd()], Some(PATIENCE)).map_err(|_| self.gone())?;
+        let ready = poll::readable(&[connection.as_fd()], Some(poll::stretched(PATIENCE))).map_err(|_| self.gone())?;
         if ready.is_empty() {
             return Err(self.gone());
         }

@@ -199,7 +199,7 @@ fn start(world: &World, lock: &OwnedFd) -> Result<(Process, OwnedFd), Error> {
 /// The next thing that PID 1 tells.
 fn hear(orders: &OwnedFd, init: &Process) -> Result<FromInit, Error> {
     let gone = || Error::Gone { name: "the bottle's PID 1".to_owned() };
-    let ready = poll::readable(&[orders.as_fd(), init.fd.as_fd()], Some(PATIENCE)).map_err(Error::at("hear PID 1"))?;
+    let ready = poll::readable(&[orders.as_fd(), init.fd.as_fd()], Some(poll::stretched(PATIENCE))).map_err(Error::at("hear PID 1"))?;
     if !ready.contains(&0) {
         return Err(gone());
     }

@@ -145,7 +145,7 @@ impl Shell {
         shell.running = Some(running);
         let mut said = Vec::new();
         loop {
-            match shell.next(Some(START)).map_err(Error::at("start bash"))? {
+            match shell.next(Some(poll::stretched(START))).map_err(Error::at("start bash"))? {
                 Some(Event::Ready(ready)) => {
                     // Not by the shell: a program started before the first prompt is a program waited for.
                     host.remove_file(&rc_file)?;
@@ -304,7 +304,8 @@ impl Shell {
 
     /// Whether the program in the foreground waits for a key and makes no marks: a typist may go on.
     pub fn reads_keys(&self) -> bool {
-        !self.echo.pending() && self.idle(foreground::reads_terminal)
+        // A shell that is being told not to edit is one that makes marks: its next one will come.
+        self.quieting.is_none() && !self.echo.pending() && self.idle(foreground::reads_terminal)
     }
 
     /// Whether `reads` says that somebody is blocked reading the terminal, and all that was typed has been read, and all that was said has been
@@ -442,7 +443,7 @@ impl Shell {
     /// history. So a prompt counts once bash is seen to be blocked in read(2) with nothing to read. True if that is so.
     fn settle(&mut self) -> kernel::Result<bool> {
         let Some((_, since)) = &self.settling else { return Ok(false) };
-        if !self.idle(foreground::reads_terminal) && since.elapsed() < SETTLED {
+        if !self.idle(foreground::reads_terminal) && since.elapsed() < poll::stretched(SETTLED) {
             return Ok(false);
         }
         let Some((prompt, _)) = self.settling.take() else { return Ok(false) };

@@ -63,7 +63,7 @@ fn set_up(course: &Course, entry: &Entry, unit: &Unit, host: &Host) -> Result<Ve
         host.write_file(to, &placed(&file.content, unit), if file.executable { 0o755 } else { 0o644 })?;
     }
     for command in &unit.setup {
-        let answer = world::run_for(host, command, PATIENCE)?;
+        let answer = world::run_for(host, command, poll::stretched(PATIENCE))?;
         if answer["code"] != 0 {
             let said = if answer["late"] == true { "took too long".to_owned() } else { super::judge::plain(&answer["text"]) };
             return Err(Error::Setup { unit: unit.id.clone(), command: command.lines().next().unwrap_or_default().to_owned(), said });

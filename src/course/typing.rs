@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use crate::bottle::shell::{Event, Ready, Shell};
-use crate::kernel;
+use crate::kernel::{self, poll};
 
 /// How long a line may run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,7 +57,8 @@ impl<'s> Typing<'s> {
             self.shell.send(first)?;
         }
         let mut rest: Vec<&str> = rest.rev().collect();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + poll::stretched(PATIENCE);
+        let silence = poll::stretched(SILENCE);
         let mut quiet_since = Instant::now();
         loop {
             let event = self.shell.next(Some(LOOK))?;
@@ -81,7 +82,7 @@ impl<'s> Typing<'s> {
                 },
                 Some(Event::Gone) => return Ok(Outcome::Gone),
                 // A nested shell is silent for a moment before its first mark comes; a program without marks stays silent.
-                None if quiet_since.elapsed() > SILENCE && self.shell.reads_keys() => match rest.pop() {
+                None if quiet_since.elapsed() > silence && self.shell.reads_keys() => match rest.pop() {
                     Some(line) => self.shell.keys(format!("{line}\n").as_bytes())?,
                     None => {
                         self.in_program = true;

@@ -90,7 +90,7 @@ fn answered(document: Result<Value, bottle::Error>) -> Result<Value, String> {
 /// # Errors
 /// It could not be started, or the host is gone.
 pub fn run(host: &bottle::Host, command: &str) -> Result<Value, bottle::Error> {
-    run_for(host, command, PATIENCE)
+    run_for(host, command, poll::stretched(PATIENCE))
 }
 
 /// As [`run`], with another patience.

@@ -8,6 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::error::{Errno, Error, Result};
 use super::root::from_rustix;
 
+/// A patience as this machine needs it: BOTTLESHIP_SLOW says how many times slower than a real machine it is (an emulated one says 10).
+pub fn stretched(patience: Duration) -> Duration {
+    let factor = std::env::var("BOTTLESHIP_SLOW").ok().and_then(|factor| factor.parse().ok());
+    patience.mul_f64(factor.filter(|factor| (1.0..=1000.0).contains(factor)).unwrap_or(1.0))
+}
+
 /// Waits until one of `descriptors` can be read, or its other side is gone, at most `patience` long (for ever without one).
 /// Gives the positions of those that can; none when the time is over.
 ///

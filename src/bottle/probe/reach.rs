@@ -13,7 +13,9 @@ use crate::kernel::icmp::{Echo, What};
 use crate::kernel::{self, poll};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+fn patience() -> Duration {
+    poll::stretched(Duration::from_secs(1))
+}
 /// How much of an HTTP answer is read.
 const BODY: u64 = 64 * 1024;
 
@@ -53,7 +55,7 @@ pub(super) fn reach(to: &Target) -> Value {
 fn ping(address: Ipv4Addr) -> kernel::Result<()> {
     let echo = Echo::open(address, None)?;
     echo.send(1, b"bottleship")?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if poll::readable(&[echo.as_fd()], Some(left))?.is_empty() {
@@ -76,7 +78,7 @@ fn bad_address(host: &str) -> Value {
 }
 
 fn connect(address: SocketAddr) -> Result<TcpStream, (Errno, String)> {
-    TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| told(&error))
+    TcpStream::connect_timeout(&address, patience()).map_err(|error| told(&error))
 }
 
 fn told(error: &std::io::Error) -> (Errno, String) {
@@ -99,10 +101,10 @@ fn http(address: SocketAddr, host: &str, path: &str) -> Value {
         Err(failed) => return answer(Err(failed)),
     };
     let asked = stream
-        .set_read_timeout(Some(PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+        .set_read_timeout(Some(patience()))
+        .and_then(|()| stream.set_write_timeout(Some(patience())))
         .and_then(|()| stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     while asked.is_ok() && Instant::now() < deadline && (bytes.len() as u64) < BODY {

@@ -15,10 +15,6 @@ use crate::kernel;
 const SET_UP: Duration = Duration::from_secs(2);
 const CHECK: Duration = Duration::from_millis(200);
 
-/// How many times slower than a real machine this one is, by its own word (BOTTLESHIP_SLOW, for emulated machines): the limits of P14 stretch.
-fn slowness() -> f64 {
-    std::env::var("BOTTLESHIP_SLOW").ok().and_then(|factor| factor.parse().ok()).filter(|factor: &f64| *factor >= 1.0).unwrap_or(1.0)
-}
 
 /// All proofs of one lab.
 pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
@@ -37,7 +33,7 @@ pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
                     drop(session.end());
                     return rows;
                 }
-                let slow = set_up > SET_UP.mul_f64(load().max(1.0) * slowness());
+                let slow = set_up > poll::stretched(SET_UP).mul_f64(load().max(1.0));
                 let told = format!("{} ms", set_up.as_millis());
                 prover.row(
                     &mut rows,
@@ -64,7 +60,7 @@ pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
     if let Some(slowest) = times.get(times.len().saturating_sub(1) * 95 / 100) {
         let load = load();
         let told = format!("{} ms (95th of {}; {load:.1} programs per cpu)", slowest.as_millis(), times.len());
-        let outcome = if *slowest > CHECK.mul_f64(load.max(1.0) * slowness()) { Outcome::Failed(told) } else { Outcome::Proved(told) };
+        let outcome = if *slowest > poll::stretched(CHECK).mul_f64(load.max(1.0)) { Outcome::Failed(told) } else { Outcome::Proved(told) };
         prover.row(&mut rows, &id, "P14", "checks", outcome);
     }
     rows

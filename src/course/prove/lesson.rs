@@ -109,7 +109,7 @@ fn settled_check(session: &mut Session) -> Result<CheckView, Error> {
     let began = Instant::now();
     loop {
         let check = session.check()?;
-        if check.verdict != Verdict::NotYet || began.elapsed() > SETTLED {
+        if check.verdict != Verdict::NotYet || began.elapsed() > poll::stretched(SETTLED) {
             return Ok(check);
         }
         // Nothing announces that a program has become what it is to be; poll(2) on nothing is the clock.

@@ -46,7 +46,7 @@ impl Typist for Terminal {
         let journal = state.join("bottles").join(BOTTLE).join("journal.jsonl");
         // A program that seemed to wait may have let the prompt fall a line behind: the last check counts when the journal has it.
         let typed = console.lines.iter().filter(|line| line.text.trim() == ":check").count();
-        let _ = poll::until("the last check", PATIENCE / 4, || Ok(checks(&reader::read(&journal)?).len() >= typed));
+        let _ = poll::until("the last check", poll::stretched(PATIENCE) / 4, || Ok(checks(&reader::read(&journal)?).len() >= typed));
         let events = reader::read(&journal).map_err(|error| error.to_string())?;
         prompt.quit()?;
         Ok(checks(&events))
@@ -109,7 +109,7 @@ impl Prompt {
 
     /// A program that seemed to wait may have been about to end: the prompt's own mark, if it comes at once, is the newer truth.
     fn settle(&mut self) -> Result<(), String> {
-        while self.seen.contains(MARK) || self.more_within(SETTLED)? {
+        while self.seen.contains(MARK) || self.more_within(poll::stretched(SETTLED))? {
             if self.seen.contains(MARK) {
                 self.wait()?;
             }
@@ -138,7 +138,7 @@ impl Prompt {
 
     /// Reads until the next mark.
     fn wait(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + poll::stretched(PATIENCE);
         loop {
             if let Some((mark, rest)) = self.seen.split_once(MARK).and_then(|(_, after)| after.split_once('\x07')) {
                 self.waits = mark.split(';').next().unwrap_or_default().to_owned();
@@ -146,7 +146,7 @@ impl Prompt {
                 return Ok(());
             }
             if !self.more_within(deadline.saturating_duration_since(Instant::now()))? {
-                return Err(format!("nothing within {} s; on the screen: {}", PATIENCE.as_secs(), self.screen()));
+                return Err(format!("nothing within {} s; on the screen: {}", poll::stretched(PATIENCE).as_secs(), self.screen()));
             }
         }
     }
