@@ -15,7 +15,6 @@ use crate::kernel;
 const SET_UP: Duration = Duration::from_secs(2);
 const CHECK: Duration = Duration::from_millis(200);
 
-
 /// All proofs of one lab.
 pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
     let mut rows = Vec::new();
