@@ -9,7 +9,7 @@ use super::super::session::Session;
 use super::super::view::{FactView, Verdict};
 use super::super::world::{Down, Live};
 use super::{Outcome, Prover, Row, down, exempt, solved, still, transcripts};
-use crate::kernel;
+use crate::kernel::{self, poll};
 
 /// How long a set-up and a check may take.
 const SET_UP: Duration = Duration::from_secs(2);
