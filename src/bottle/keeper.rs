@@ -234,6 +234,8 @@ fn abilities(world: &World) -> Abilities {
         }
     }
     abilities.refuse("docker", "Docker's commands are not in this version of Bottleship yet");
+    // The toolbox stands in for what the machine lacks.
+    world.applets.iter().for_each(|applet| abilities.grant(&format!("tool:{applet}")));
     abilities.grant("overlay");
     if Path::new("/dev/net/tun").exists() {
         abilities.grant("tun");
