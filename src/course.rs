@@ -14,6 +14,9 @@
 //! Invariants: nothing here prints; a broken course file is an error with file, line and key, never a panic; an error of the world is the verdict
 //! `error`, never a pass and never the learner's fault; what a learner typed is never lost.
 
+#[cfg(test)]
+mod coverage;
+
 pub mod console;
 pub mod error;
 pub mod fact;
