@@ -19,6 +19,7 @@ use super::Tool;
 use crate::course::Course;
 
 mod chapters;
+mod links;
 mod reference;
 
 /// `bottleship book`.
@@ -86,7 +87,10 @@ fn write(book: &Path, course: Option<&Path>) -> Result<usize, String> {
         save(&source.join(&page.path), &page.text)?;
     }
     save(&source.join("SUMMARY.md"), &fill(&template, &[("{{lessons}}", &lessons), ("{{labs}}", &labs), ("{{reference}}", &reference)]))?;
-    missing_pages(&source)?;
+    let dead = links::dead(&source).map_err(|error| format!("read the pages below `{}`: {error}", source.display()))?;
+    if !dead.is_empty() {
+        return Err(format!("links that lead nowhere:\n  {}", dead.join("\n  ")));
+    }
     Ok(pages.len() + 1)
 }
 
@@ -108,14 +112,6 @@ fn fill(template: &str, lists: &[(&str, &[Page])]) -> String {
         }
     }
     text
-}
-
-/// mdBook would make an empty page of a link that leads nowhere; here it is a mistake.
-fn missing_pages(source: &Path) -> Result<(), String> {
-    let summary = fs::read_to_string(source.join("SUMMARY.md")).map_err(|error| error.to_string())?;
-    let links = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let missing: Vec<&str> = links.filter(|link| !source.join(link).is_file()).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the summary names pages that do not exist: {}", missing.join(", "))) }
 }
 
 #[cfg(test)]

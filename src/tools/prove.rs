@@ -194,9 +194,21 @@ impl Report {
         for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::Exempt(_))) {
             println!("exempt   {:<4} {} {}: {}", row.proof, row.unit, row.subject, words(&row.outcome).1);
         }
+        if self.only_failures {
+            not_here(rows);
+        }
         let told: Vec<String> = sums.iter().map(|(word, count)| format!("{count} {word}")).collect();
         println!("{} units: {}", units.len(), told.join(", "));
     }
+}
+
+/// Why something was not proved here, and how often: said even where only failures are shown.
+fn not_here(rows: &[Row]) {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::NotHere(_))) {
+        *reasons.entry(words(&row.outcome).1).or_default() += 1;
+    }
+    reasons.iter().for_each(|(reason, count)| println!("not here {count:>4} times: {reason}"));
 }
 
 fn words(outcome: &Outcome) -> (&'static str, &str) {

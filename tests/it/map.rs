@@ -51,6 +51,31 @@ fn unsafe_code_and_libc_live_in_the_kernel_module() {
     assert!(wrong.is_empty(), "only src/kernel may be unsafe or use libc:\n{}", wrong.join("\n"));
 }
 
+/// Paths that a container influences are opened through `kernel::Root`, and ours through `kernel::fs`: the runtime and the networks need no other.
+#[test]
+fn the_runtime_opens_files_through_the_kernel_module_only() {
+    let wrong = lines_with(&["std::fs", "File::open", "File::create"], |source| !["oci", "net"].contains(&source.module.as_str()));
+    assert!(wrong.is_empty(), "src/oci and src/net open files through src/kernel:\n{}", wrong.join("\n"));
+}
+
+/// A process with threads cannot be cloned safely, so nothing on the way to a container starts one.
+#[test]
+fn the_runtime_is_single_threaded() {
+    let wrong = lines_with(&["thread::spawn", "thread::scope", "thread::Builder", "tokio::"], |source| {
+        !["oci", "net", "kernel"].contains(&source.module.as_str())
+    });
+    assert!(wrong.is_empty(), "no threads in src/oci, src/net, src/kernel:\n{}", wrong.join("\n"));
+}
+
+/// Verdicts depend on the world and the journal that they are given, and on nothing else.
+#[test]
+fn verdicts_read_no_clock_and_no_files() {
+    let pure = |path: &Path| ["course/judge", "course/fact"].iter().any(|part| path.to_string_lossy().contains(part));
+    let clocks = ["Instant::now", "SystemTime::now", "xray::now", "std::fs", "Command::new"];
+    let wrong = lines_with(&clocks, |source| !pure(&source.path));
+    assert!(wrong.is_empty(), "facts and verdicts are pure:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_module_is_a_drawer() {
     let names = ["utils", "util", "common", "helpers", "helper", "misc", "mod"];
