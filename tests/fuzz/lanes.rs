@@ -22,6 +22,8 @@ fn lane(name: &str, corpus: &[Vec<u8>], words: &[&str], parse: impl Fn(&[u8])) {
     let (seed, time) = (number("BOTTLESHIP_FUZZ_SEED"), Duration::from_secs(number("BOTTLESHIP_FUZZ_SECONDS")));
     // What is right must pass first: a lane over a corpus that is refused at once would test little.
     corpus.iter().for_each(|input| one(name, input, &parse));
+    // What once broke a parser is fed again for ever.
+    files("tests/fuzz/kept", &[""]).iter().for_each(|input| one(name, input, &parse));
     let mut mutator = Mutator::new(seed, corpus, words);
     let end = Instant::now() + time;
     let mut inputs = 0_u64;
@@ -165,4 +167,54 @@ fn http_responses() {
         &["\r\n", "Content-Length: ", "ffffffffffffffff", "-1", "HTTP/1.1 "],
         crate::toolbox::fuzzed::http_response,
     );
+}
+
+/// What a config.json is made of, beside what the default one has.
+const CONFIG: &[&str] = &[
+    "\"namespaces\":[{\"type\":\"user\"}]",
+    "\"uidMappings\":[{\"containerID\":0,\"hostID\":4294967295,\"size\":4294967295}]",
+    "\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\",\"major\":-1}]",
+    "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"}",
+    "\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"hard\":18446744073709551615}]",
+    "\"cgroupsPath\":\"../..\"",
+    "null",
+    "-1",
+    "9223372036854775808",
+    "[[[[[[[[",
+    "\u{0}",
+];
+
+#[test]
+fn config_files() {
+    let full = br#"{"ociVersion":"1.2.0","root":{"path":"rootfs"},"process":{"cwd":"/","args":["true"],"user":{"uid":0,"gid":0}},
+        "hooks":{"poststop":[{"path":"/bin/x","args":["x"],"timeout":1}]},"mounts":[{"destination":"/a","type":"bind","source":"/b","options":["rbind"]}],
+        "linux":{"resources":{"memory":{"limit":1},"cpu":{"shares":2}},"sysctl":{"net.ipv4.ip_forward":"1"},"maskedPaths":["/proc/kcore"]}}"#;
+    lane("config", &[files("src/oci/runtime/spec", &[".json"]), vec![full.to_vec()]].concat(), CONFIG, |input| {
+        drop(crate::oci::runtime::spec::parse(input));
+        drop(crate::oci::runtime::spec::parse_process(input));
+        drop(crate::oci::runtime::spec::parse_resources(input));
+    });
+}
+
+/// A profile is somebody else's file, and what it is compiled to runs in the kernel.
+#[test]
+fn seccomp_profiles() {
+    let ours = serde_json::to_vec(&crate::oci::seccomp::default_profile(&[])).expect("a profile as JSON");
+    let small = br#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["mount"],"action":"SCMP_ACT_ERRNO",
+        "errnoRet":1,"args":[{"index":1,"value":3,"valueTwo":2,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#;
+    let words = ["SCMP_ACT_NOTIFY", "SCMP_ACT_TRAP", "SCMP_CMP_GT", "\"index\":6", "\"value\":18446744073709551615", "\"names\":[]", "clone3"];
+    lane("seccomp", &[ours, small.to_vec()], &words, |input| {
+        if let Ok(profile) = serde_json::from_slice(input) {
+            drop(crate::kernel::seccomp::Program::compile(&profile));
+        }
+    });
+}
+
+#[test]
+fn submissions() {
+    let one = br#"{"bottleship":1,"course":"a","unit":"by-hand/x","title":"X","seed":"1","name":null,"lines":[{"step":"a","host":"bench","line":"ls","verb":false}],
+        "verdicts":{},"journal":"00","seal":"00"}"#;
+    lane("submission", &[one.to_vec()], &["\"lines\":[", "null", "\"seed\":", "-1", "{}"], |input| {
+        drop(crate::course::submission::Submission::parse(input));
+    });
 }
