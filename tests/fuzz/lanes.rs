@@ -202,7 +202,8 @@ fn seccomp_profiles() {
     let ours = serde_json::to_vec(&crate::oci::seccomp::default_profile(&[])).expect("a profile as JSON");
     let small = br#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["mount"],"action":"SCMP_ACT_ERRNO",
         "errnoRet":1,"args":[{"index":1,"value":3,"valueTwo":2,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#;
-    let words = ["SCMP_ACT_NOTIFY", "SCMP_ACT_TRAP", "SCMP_CMP_GT", "\"index\":6", "\"value\":18446744073709551615", "\"names\":[]", "clone3"];
+    let words =
+        ["SCMP_ACT_NOTIFY", "SCMP_ACT_TRAP", "SCMP_CMP_GT", "\"index\":6", "\"value\":18446744073709551615", "\"names\":[]", "clone3"];
     lane("seccomp", &[ours, small.to_vec()], &words, |input| {
         if let Ok(profile) = serde_json::from_slice(input) {
             drop(crate::kernel::seccomp::Program::compile(&profile));
