@@ -10,9 +10,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::library::Course;
+use super::unit::Step;
 use super::view::StepState;
 use crate::kernel;
 
@@ -29,6 +31,36 @@ pub struct Standing {
     pub units: BTreeMap<String, UnitStanding>,
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Units and steps that have got other names, in this order; the history keeps the old ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<Renamed>,
+}
+
+/// A unit or a step that has got another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renamed {
+    /// The unit; before, if it is the unit that was renamed.
+    pub unit: String,
+    /// The step's old name; empty if it is the unit that was renamed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// The new name.
+    pub to: String,
+    /// How many lines the history had: later lines with the old name mean something else.
+    pub until: usize,
+}
+
+impl Renamed {
+    fn apply(&self, typed: &mut [Typed]) {
+        let until = self.until.min(typed.len());
+        for line in typed[..until].iter_mut().filter(|line| line.unit == self.unit) {
+            if self.step.is_empty() {
+                self.to.clone_into(&mut line.unit);
+            } else if line.step == self.step {
+                self.to.clone_into(&mut line.step);
+            }
+        }
+    }
 }
 
 /// Where a learner stands in one unit.
@@ -44,9 +76,35 @@ pub struct UnitStanding {
     pub steps: BTreeMap<String, StepStanding>,
 }
 
+impl UnitStanding {
+    /// Finds steps again that have got another name, by their content, and remembers the content of all. Gives old and new names.
+    fn follow(&mut self, steps: &[Step]) -> Vec<(String, String)> {
+        let mut renamed = Vec::new();
+        for step in steps {
+            let content = content_of(step);
+            let is_now = |name: &String| steps.iter().any(|step| step.id == *name);
+            if !self.steps.contains_key(&step.id) {
+                let old = self.steps.iter().find(|(name, standing)| standing.content == content && !is_now(name)).map(|(name, _)| name.clone());
+                if let Some(old) = old {
+                    let standing = self.steps.remove(&old).unwrap_or_default();
+                    self.steps.insert(step.id.clone(), standing);
+                    renamed.push((old, step.id.clone()));
+                }
+            }
+            if let Some(standing) = self.steps.get_mut(&step.id) {
+                standing.content = content;
+            }
+        }
+        renamed
+    }
+}
+
 /// Where a learner stands in one step.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StepStanding {
+    /// A digest of the step's content: a step that gets another name is found again by it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StepState>,
     #[serde(default)]
@@ -96,6 +154,8 @@ pub struct Progress {
     pub learner: String,
     pub standing: Standing,
     pub typed: Vec<Typed>,
+    /// Whether the history ends in the middle of a line.
+    ragged: bool,
 }
 
 impl Progress {
@@ -111,18 +171,12 @@ impl Progress {
         let name = if name.trim_matches('.').is_empty() { "learner".to_owned() } else { name };
         let path = folder.join(format!("{name}.json"));
         let history = folder.join(format!("{name}.history.jsonl"));
-        let saved = std::fs::read(&path);
-        let standing = match &saved {
-            Ok(bytes) => serde_json::from_slice(bytes).unwrap_or_else(|_| {
-                // Not ours to throw away: a person may repair it.
-                let _ = std::fs::rename(&path, folder.join(format!("{name}.json.unreadable")));
-                Standing::default()
-            }),
-            Err(_) => Standing::default(),
-        };
-        let typed = std::fs::read(&history).map(|bytes| parse_history(&bytes)).unwrap_or_default();
-        let saved = RefCell::new(saved.unwrap_or_default());
-        Ok(Progress { path, saved, history, learner: learner.to_owned(), standing, typed })
+        let (standing, saved) = read_standing(&path, &folder.join(format!("{name}.json.backup")), &folder.join(format!("{name}.json.unreadable")));
+        let bytes = std::fs::read(&history).unwrap_or_default();
+        let ragged = bytes.last().is_some_and(|last| *last != b'\n');
+        let mut typed = parse_history(&bytes);
+        standing.renamed.iter().for_each(|renamed| renamed.apply(&mut typed));
+        Ok(Progress { path, saved: RefCell::new(saved), history, learner: learner.to_owned(), standing, typed, ragged })
     }
 
     /// Writes where things stand.
@@ -150,8 +204,18 @@ impl Progress {
         let fail = |error: std::io::Error| kernel::Error::from_io("append to", self.history.display(), &error);
         let mut line = serde_json::to_vec(&typed).map_err(|error| Error::File { path: self.history.clone(), why: error.to_string() })?;
         line.push(b'\n');
+        if self.ragged {
+            // What was cut off stays cut off, and does not take this line with it.
+            line.insert(0, b'\n');
+        }
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.history).map_err(fail)?;
-        file.write_all(&line).map_err(fail)?;
+        let before = file.metadata().map_err(fail)?.len();
+        if let Err(error) = file.write_all(&line) {
+            // A full disk may have taken half of it: half a line must not be glued to the next.
+            self.ragged = file.set_len(before).is_err() || self.ragged;
+            return Err(fail(error).into());
+        }
+        self.ragged = false;
         self.typed.push(typed);
         Ok(())
     }
@@ -166,14 +230,24 @@ impl Progress {
             if let Some(old) = old {
                 let unit = self.standing.units.remove(&old).unwrap_or_default();
                 self.standing.units.insert(id.to_owned(), unit);
-                for typed in self.typed.iter_mut().filter(|typed| typed.unit == old) {
-                    id.clone_into(&mut typed.unit);
-                }
+                self.rename(Renamed { unit: old.clone(), step: String::new(), to: id.to_owned(), until: self.typed.len() });
             }
         }
+        let steps: &[Step] = course.entry(id).map_or(&[], |entry| &entry.example.steps);
         let unit = self.standing.units.entry(id.to_owned()).or_default();
         unit.digest = digest;
-        unit
+        for (old, new) in unit.follow(steps) {
+            if self.standing.unit == id && self.standing.step == old {
+                new.clone_into(&mut self.standing.step);
+            }
+            self.rename(Renamed { unit: id.to_owned(), step: old, to: new, until: self.typed.len() });
+        }
+        self.standing.units.entry(id.to_owned()).or_default()
+    }
+
+    fn rename(&mut self, renamed: Renamed) {
+        renamed.apply(&mut self.typed);
+        self.standing.renamed.push(renamed);
     }
 
     /// The standing in a unit that may not have been opened.
@@ -196,6 +270,29 @@ impl Progress {
         }
         lines
     }
+}
+
+/// Where things stand, as the file says, or its copy from the last start when that cannot be read.
+///
+/// Gives the bytes of the file too, where they are what it says.
+fn read_standing(path: &Path, backup: &Path, unreadable: &Path) -> (Standing, Vec<u8>) {
+    let Ok(bytes) = std::fs::read(path) else { return Default::default() };
+    if let Ok(standing) = serde_json::from_slice(&bytes) {
+        // Without the copy only the second chance is missing: a full disk must not keep anybody from starting.
+        let _ = kernel::fs::replace(backup, &bytes, 0o600);
+        return (standing, bytes);
+    }
+    // Not ours to throw away: a person may repair it.
+    let _ = std::fs::rename(path, unreadable);
+    let backup = std::fs::read(backup).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    (backup.unwrap_or_default(), Vec::new())
+}
+
+/// What a step is, apart from its name.
+fn content_of(step: &Step) -> String {
+    let nameless = Step { id: String::new(), ..step.clone() };
+    let digest = Sha256::digest(format!("{nameless:?}"));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a history; lines that are none (a cut end) are passed over.
@@ -245,6 +342,69 @@ mod tests {
         let progress = Progress::open(state.path(), "../ada").unwrap();
         assert_eq!((progress.typed.len(), progress.standing.units.len()), (1, 0));
         assert_eq!(std::fs::read(folder.join(".._ada.json.unreadable")).unwrap(), b"{half");
+    }
+
+    #[test]
+    fn a_step_that_is_renamed_keeps_its_standing_and_its_lines() {
+        let state = tempfile::tempdir().unwrap();
+        let mut progress = Progress::open(state.path(), "ada").unwrap();
+        progress.unit(&course("p/old"), "p/old").steps.entry("s".into()).or_default().state = Some(StepState::Done);
+        progress.typed(typed("s", "ls", false)).unwrap();
+        // The next time that the unit is opened the content of its steps is taken down.
+        progress.unit(&course("p/old"), "p/old");
+        progress.save().unwrap();
+        let text = "id: p/old\ntitle: Another title\nsteps: [{id: new, goal: g, facts: [{id: f, kind: exists, of: file//x, fail: f}]}]\n";
+        let file = CourseFile { content: text.as_bytes().to_vec(), executable: false };
+        let renamed = Course::from_files(BTreeMap::from([("labs/p/old/lab.yaml".into(), file)])).unwrap();
+        let mut again = Progress::open(state.path(), "ada").unwrap();
+        let unit = again.unit(&renamed, "p/old");
+        assert_eq!((unit.steps["new"].state, unit.steps.len()), (Some(StepState::Done), 1));
+        assert_eq!(again.replay("p/old", 0, &["new"])[0].line, "ls");
+        // And in the sessions after it, although the history still has the old name; a new step of the old name has lines of its own.
+        again.typed(typed("s", "later", false)).unwrap();
+        again.save().unwrap();
+        let later = Progress::open(state.path(), "ada").unwrap();
+        let lines = |step: &str| later.replay("p/old", 0, &[step]).into_iter().map(|typed| typed.line).collect::<Vec<_>>();
+        assert_eq!((lines("new"), lines("s")), (vec!["ls".to_owned()], vec!["later".to_owned()]));
+    }
+
+    #[test]
+    fn a_progress_file_cut_at_any_byte_costs_at_most_what_came_since_the_last_start() {
+        let state = tempfile::tempdir().unwrap();
+        let mut progress = Progress::open(state.path(), "ada").unwrap();
+        progress.unit(&course("p/old"), "p/old").steps.entry("s".into()).or_default().state = Some(StepState::Done);
+        progress.save().unwrap();
+        let path = state.path().join("progress/ada.json");
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() - 1 {
+            std::fs::write(&path, &whole).unwrap();
+            assert!(Progress::open(state.path(), "ada").unwrap().seen("p/old").is_some());
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let after = Progress::open(state.path(), "ada").unwrap();
+            assert_eq!(after.seen("p/old").map(|unit| unit.steps["s"].state), Some(Some(StepState::Done)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_history_cut_at_any_byte_loses_one_line_at_most_and_goes_on() {
+        let state = tempfile::tempdir().unwrap();
+        let mut progress = Progress::open(state.path(), "ada").unwrap();
+        for line in ["one", "zwei", "trois"] {
+            progress.typed(typed("s", line, false)).unwrap();
+        }
+        let path = state.path().join("progress/ada.history.jsonl");
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let kept = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let mut after = Progress::open(state.path(), "ada").unwrap();
+            // The last line may be whole but for its end.
+            assert!(after.typed.len() == kept || after.typed.len() == kept + 1, "cut at {cut}");
+            let before = after.typed.len();
+            after.typed(typed("s", "after", false)).unwrap();
+            let again = Progress::open(state.path(), "ada").unwrap();
+            assert_eq!((again.typed.len(), again.typed.last().map(|last| last.line.as_str())), (before + 1, Some("after")), "cut at {cut}");
+        }
     }
 
     #[test]

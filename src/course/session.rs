@@ -251,8 +251,13 @@ impl Session {
     }
 
     /// Writes the progress; what is done in a copy does not count.
-    fn save(&self) -> Result<(), Error> {
-        if self.parked.is_none() { self.progress.save() } else { Ok(()) }
+    fn save(&mut self) -> Result<(), Error> {
+        if self.parked.is_some() {
+            return Ok(());
+        }
+        // Takes down what its steps are now: by that they are found again under another name.
+        self.progress.unit(&self.course, &self.unit.id);
+        self.progress.save()
     }
 
     fn remember_place(&mut self) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::library::Course;
 use super::progress::{Progress, Typed};
 use super::session::Session;
 use super::text::Params;
-use super::view::Verdict;
+use super::view::{StepState, Verdict};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -56,8 +56,11 @@ pub struct Line {
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     pub step: String,
+    /// How the step stands with the learner: done, skipped, revealed.
+    pub state: StepState,
     pub points: u32,
-    pub passed: bool,
+    /// How many hints were taken.
+    pub hints: usize,
 }
 
 /// How a submission was graded.
@@ -67,6 +70,8 @@ pub struct Grade {
     pub file: String,
     pub name: Option<String>,
     pub unit: String,
+    /// What the parameters were drawn from; two submissions of one seed were not made by two learners.
+    pub seed: String,
     pub result: Standing,
     pub points: u32,
     pub of: u32,
@@ -103,6 +108,8 @@ impl Standing {
 pub struct StepGrade {
     pub step: String,
     pub verdict: Option<Verdict>,
+    /// How it stands with the learner, if it was touched.
+    pub claimed: Option<StepState>,
     pub points: u32,
     pub of: u32,
     /// The facts that do not hold, with what was seen.
@@ -129,7 +136,7 @@ impl Submission {
         };
         let verdicts = unit.steps.iter().filter_map(|step| {
             let done = standing.steps.get(&step.id)?;
-            Some(Claim { step: step.id.clone(), points: done.points, passed: done.state == Some(super::view::StepState::Done) })
+            Some(Claim { step: step.id.clone(), state: done.state.unwrap_or(StepState::Open), points: done.points, hints: done.hints })
         });
         let submission = Submission {
             bottleship: VERSION,
@@ -187,19 +194,29 @@ fn digest(bytes: &[u8]) -> String {
 /// Opens a session for a unit on a seed, in a world of its own.
 pub type Opener<'o> = &'o mut dyn FnMut(&str, &str) -> Result<Session, Error>;
 
-/// Grades the submission in `bytes`.
-pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Grade {
-    let mut grade = Grade {
+/// A file that cannot even be read.
+pub fn unreadable(file: &Path, why: &dyn std::fmt::Display) -> Grade {
+    Grade { why: why.to_string(), ..blank(file) }
+}
+
+fn blank(file: &Path) -> Grade {
+    Grade {
         file: file.display().to_string(),
         name: None,
         unit: String::new(),
+        seed: String::new(),
         result: Standing::Rejected,
         points: 0,
         of: 0,
         second: None,
         steps: Vec::new(),
         why: String::new(),
-    };
+    }
+}
+
+/// Grades the submission in `bytes`.
+pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Grade {
+    let mut grade = blank(file);
     if let Err(why) = try_grade(&mut grade, bytes, course, open) {
         grade.result = Standing::Rejected;
         grade.points = 0;
@@ -210,7 +227,7 @@ pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Gr
 
 fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>) -> Result<(), String> {
     let submission = Submission::parse(bytes)?;
-    (grade.name, grade.unit) = (submission.name.clone(), submission.unit.clone());
+    (grade.name, grade.unit, grade.seed) = (submission.name.clone(), submission.unit.clone(), submission.seed.clone());
     let entry = course.entry(&submission.unit).map_err(|error| error.to_string())?;
     if course.digest(entry) != submission.digest {
         return Err("it was made with another version of this unit".to_owned());
@@ -218,8 +235,11 @@ fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>)
     grade.of = entry.example.points();
     let lines: Vec<String> = submission.lines.iter().map(|line| line.line.clone()).collect();
     grade.steps = replay(&submission, &lines, &submission.seed, open)?;
+    for step in &mut grade.steps {
+        step.claimed = submission.verdicts.iter().find(|claim| claim.step == step.step).map(|claim| claim.state);
+    }
     grade.points = grade.steps.iter().map(|step| step.points).sum();
-    if let Some(claim) = submission.verdicts.iter().find(|claim| claim.passed && claim.points > 0 && !passed(&grade.steps, &claim.step)) {
+    if let Some(claim) = submission.verdicts.iter().find(|claim| claim.state == StepState::Done && claim.points > 0 && !passed(&grade.steps, &claim.step)) {
         return Err(format!("the step `{}` is said to pass, and does not when its lines are typed again", claim.step));
     }
     let other = format!("second-{}", submission.seed);
@@ -235,6 +255,19 @@ fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>)
     Ok(())
 }
 
+/// Submissions of one unit and one seed: one learner's work under two names. None of them passes without a look.
+pub fn mark_copies(grades: &mut [Grade]) {
+    let seeds: Vec<(String, String, String)> =
+        grades.iter().map(|grade| (grade.unit.clone(), grade.seed.clone(), grade.file.clone())).collect();
+    for (at, grade) in grades.iter_mut().enumerate().filter(|(_, grade)| grade.result != Standing::Rejected) {
+        let twin = seeds.iter().enumerate().find(|(other, seed)| *other != at && seed.0 == grade.unit && seed.1 == grade.seed);
+        if let Some((_, (.., file))) = twin {
+            grade.result = Standing::Review;
+            grade.why = format!("was made with the seed of {file}: one of them is a copy");
+        }
+    }
+}
+
 fn passed(steps: &[StepGrade], id: &str) -> bool {
     steps.iter().any(|step| step.step == id && step.verdict == Some(Verdict::Pass))
 }
@@ -246,7 +279,7 @@ fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_
         .unit()
         .steps
         .iter()
-        .map(|step| StepGrade { step: step.id.clone(), verdict: None, points: 0, of: step.points, wrong: Vec::new() })
+        .map(|step| StepGrade { step: step.id.clone(), verdict: None, claimed: None, points: 0, of: step.points, wrong: Vec::new() })
         .collect();
     let mut failed = None;
     for (line, text) in submission.lines.iter().zip(lines) {
@@ -355,6 +388,76 @@ mod tests {
         assert!(refused(&course, resealed.text().as_bytes()).contains("another version"));
         let other = Submission { unit: "p/none".to_owned(), ..submission }.sealed();
         assert!(refused(&course, other.text().as_bytes()).contains("there is no lesson or lab"));
+    }
+
+    /// Every field that stands in the file, changed by itself.
+    #[test]
+    fn no_field_can_be_changed() {
+        use serde_json::{Value, json};
+        let (course, submission) = submission();
+        let whole: Value = serde_json::from_str(&Submission { name: Some("ada".to_owned()), ..submission }.sealed().text()).unwrap();
+        let mut changed = 0;
+        let mut refuse = |what: &str, value: &Value| {
+            let why = refused(&course, value.to_string().as_bytes());
+            let known = ["changed", "is no submission", "is of version"];
+            assert!(known.iter().any(|word| why.contains(word)), "{what}: {why}");
+            changed += 1;
+        };
+        for (pointer, value) in [
+            ("/bottleship", json!(2)),
+            ("/unit", json!("p/other")),
+            ("/digest", json!("0")),
+            ("/seed", json!("another")),
+            ("/name", json!("bo")),
+            ("/name", Value::Null),
+            ("/lines", json!([])),
+            ("/lines/0/line", json!("touch /y")),
+            ("/lines/0/host", json!("node1")),
+            ("/lines/0/step", json!("t")),
+            ("/lines/0/verb", json!(true)),
+            ("/lines/1/verb", json!(false)),
+            ("/verdicts", json!([{"step": "s", "state": "done", "points": 1, "hints": 0}])),
+            ("/journal", json!("0")),
+            ("/seal", json!("0")),
+        ] {
+            let mut value_of = whole.clone();
+            match value_of.pointer_mut(pointer) {
+                Some(place) => *place = value,
+                // A field that is left out when it says nothing.
+                None => value_of["lines"][0]["verb"] = value,
+            }
+            assert_ne!(value_of, whole, "{pointer}");
+            refuse(pointer, &value_of);
+        }
+        let mut more = whole.clone();
+        more["points"] = json!(100);
+        refuse("a field more", &more);
+        for name in ["bottleship", "unit", "digest", "seed", "lines", "verdicts", "journal", "seal"] {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(name);
+            refuse(name, &less);
+        }
+        let mut swapped = whole.clone();
+        swapped["lines"].as_array_mut().unwrap().swap(0, 1);
+        refuse("the order of the lines", &swapped);
+        assert_eq!(changed, 25);
+        let as_it_was = whole.to_string();
+        assert!(Submission::parse(as_it_was.as_bytes()).is_ok(), "only the change is refused");
+    }
+
+    #[test]
+    fn one_seed_under_two_names_is_for_review() {
+        let grade = |file: &str, seed: &str| Grade {
+            seed: seed.to_owned(),
+            unit: "p/s".to_owned(),
+            result: Standing::Pass,
+            ..blank(Path::new(file))
+        };
+        let mut grades = [grade("ada", "1"), grade("bo", "2"), grade("cy", "1"), unreadable(Path::new("di"), &"no such file")];
+        mark_copies(&mut grades);
+        let results: Vec<Standing> = grades.iter().map(|grade| grade.result).collect();
+        assert_eq!(results, [Standing::Review, Standing::Pass, Standing::Review, Standing::Rejected]);
+        assert!(grades[2].why.contains("ada"), "{}", grades[2].why);
     }
 
     #[test]

@@ -376,6 +376,11 @@ fn is_shell_colon(after: &str) -> bool {
 }
 
 fn unknown(name: &str) -> Answer {
+    if let Some((does, needs)) = verbs::later(name) {
+        let what = format!("`:{name}` {does}: it needs {needs}, and this world has none yet");
+        let hint = "it comes with a later part of the course; `:help` lists what there is";
+        return Answer::with(ui::fault::words(&what, Some(hint)), 1);
+    }
     let hint = match verbs::nearest(name) {
         Some(verb) => format!("did you mean `:{}`? `:help` lists all", verb.name),
         None => "`:help` lists the course commands; a line for your shell has no colon in front".to_owned(),

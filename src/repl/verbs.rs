@@ -154,6 +154,23 @@ pub const VERBS: &[Verb] = &[
     verb("quit", "", "leave; progress is kept, the world is not", "Ctrl-D at an empty line does the same.", Desk::quit),
 ];
 
+/// Verbs that belong to parts of the world which are not there yet, and what each of them needs.
+const LATER: &[(&str, &str, &str)] = &[
+    ("clock", "turns the clock of control loops (cron, back-off, leases, probes)", "control loops"),
+    ("pause", "stops a control loop, such as a scheduler", "control loops"),
+    ("resume", "lets a control loop that `:pause` has stopped go on", "control loops"),
+    ("step", "lets a paused control loop make one decision", "control loops"),
+    ("fault", "breaks one thing of a cluster: a node, a network, a disk", "a cluster"),
+    ("heal", "takes back what `:fault` has done", "a cluster"),
+    ("rosetta", "compares how several engines say the same application", "several engines"),
+    ("demo", "plays the cues of a presenter's file", "a player of cues"),
+];
+
+/// What a verb that belongs to a later part does, and what it needs for it.
+pub fn later(name: &str) -> Option<(&'static str, &'static str)> {
+    LATER.iter().find(|(later, ..)| *later == name).map(|(_, does, needs)| (*does, *needs))
+}
+
 /// The verb called `name`.
 pub fn find(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name == name)
@@ -217,6 +234,9 @@ mod tests {
         for verb in VERBS {
             assert!(verb.about.len() <= 60, "{}: {}", verb.name, verb.about.len());
             assert!(!verb.about.ends_with('.') && (verb.more.is_empty() || verb.more.ends_with('.')), "{}", verb.name);
+        }
+        for (name, ..) in LATER {
+            assert!(find(name).is_none(), "`:{name}` is there now");
         }
     }
 }

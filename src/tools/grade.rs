@@ -9,7 +9,8 @@ use super::Tool;
 use crate::bottle::{self, Spec};
 use crate::course::progress::Progress;
 use crate::course::session::{Options, Session};
-use crate::course::submission::{Grade, Standing, Submission, grade};
+use crate::course::submission::{self, Grade, Standing, Submission, grade};
+use crate::course::view::StepState;
 use crate::course::{Course, Error};
 use crate::kernel;
 
@@ -81,6 +82,7 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
     let folder = arguments.get_one::<PathBuf>("course").map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let course = Course::open(folder.as_deref())?;
     let state = super::scratch("bottleship-grade-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for grading", &error))?;
+    let prefix = format!("grade-{}-", std::process::id());
     let mut worlds = 0;
     let mut open = |unit: &str, seed: &str| {
         worlds += 1;
@@ -90,15 +92,20 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
             unit: Some(unit.to_owned()),
             learner: Some("grader".to_owned()),
             seed: Some(seed.to_owned()),
-            bottle: Spec { name: format!("grade-{}-{worlds}", std::process::id()), ..Spec::default() },
+            bottle: Spec { name: format!("{prefix}{worlds}"), ..Spec::default() },
             size: None,
         })
     };
     let mut grades = Vec::new();
     for file in arguments.get_many::<PathBuf>("FILE").into_iter().flatten() {
-        let bytes = std::fs::read(file).map_err(|error| kernel::Error::from_io("read", file.display(), &error))?;
-        grades.push(grade(file, &bytes, &course, &mut open));
+        // One file that is broken is no reason not to grade the others.
+        grades.push(match std::fs::read(file) {
+            Ok(bytes) => grade(file, &bytes, &course, &mut open),
+            Err(error) => submission::unreadable(file, &kernel::Error::from_io("read", file.display(), &error)),
+        });
     }
+    submission::mark_copies(&mut grades);
+    super::forget_worlds(&prefix);
     let format = arguments.get_one::<String>("format").map_or("table", String::as_str);
     print!("{}", shown(&grades, format));
     Ok(exit_code(&grades))
@@ -134,6 +141,9 @@ fn table(grades: &[Grade]) -> String {
             format!("{:<width$}  {:<10} {points:>7}  {second:>7}  {:<24} {}", who(grade), grade.result.word(), grade.unit, grade.why);
         text.push_str(line.trim_end());
         text.push('\n');
+        for step in grade.steps.iter().filter(|step| step.claimed == Some(StepState::Revealed)) {
+            text.push_str(&format!("{:<width$}    step {}: the solution was shown\n", "", step.step));
+        }
         for step in grade.steps.iter().filter(|step| !step.wrong.is_empty()) {
             text.push_str(&format!("{:<width$}    step {}: {}\n", "", step.step, step.wrong.join("; ")));
         }
@@ -159,7 +169,7 @@ fn csv(grades: &[Grade]) -> String {
 /// The dialect that most servers read: a suite per submission, a case per step.
 fn junit(grades: &[Grade]) -> String {
     let escape = |text: &str| {
-        let text: String = text.chars().filter(|letter| !letter.is_control() || *letter == '\n' || *letter == '\t').collect();
+        let text: String = text.chars().filter(|letter| !letter.is_control() && !matches!(*letter, '\u{fffe}' | '\u{ffff}')).collect();
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
     };
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
@@ -206,6 +216,7 @@ mod tests {
         let step = |step: &str, verdict, points, wrong: &[&str]| StepGrade {
             step: step.into(),
             verdict,
+            claimed: verdict.map(|_| StepState::Done),
             points,
             of: 3,
             wrong: wrong.iter().map(|text| (*text).to_owned()).collect(),
@@ -214,6 +225,7 @@ mod tests {
             file: format!("{name}.bottleship"),
             name: Some(name.to_owned()),
             unit: "by-hand/cage".into(),
+            seed: name.to_owned(),
             result,
             points,
             of: 6,
@@ -246,6 +258,50 @@ mod tests {
     fn reports() {
         for format in ["table", "csv", "junit", "json"] {
             insta::assert_snapshot!(format!("grades-{format}"), shown(&grades(), format));
+        }
+    }
+
+    /// Whether a text is well-formed XML as far as our writer goes: one root, tags that close, attributes in quotes, no stray `<` or `&`.
+    fn well_formed(text: &str) -> Result<(), String> {
+        let mut rest = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").ok_or("no declaration")?;
+        let tag = regex_lite::Regex::new(r#"^<(/?)([a-z]+)((?: [a-z]+="[^"<]*")*)(/?)>"#).unwrap();
+        let entity = regex_lite::Regex::new("^&(amp|lt|gt|quot);").unwrap();
+        let (mut open, mut roots) = (Vec::new(), 0);
+        while let Some(first) = rest.chars().next() {
+            if first == '<' {
+                let found = tag.captures(rest).ok_or_else(|| format!("no tag: {}", &rest[..rest.len().min(60)]))?;
+                match (found[1].is_empty(), found[4].is_empty()) {
+                    (true, true) => open.push(found[2].to_owned()),
+                    (false, _) if open.pop().as_deref() == Some(&found[2]) => roots += usize::from(open.is_empty()),
+                    (false, _) => return Err(format!("</{}> closes another", &found[2])),
+                    (true, false) => {}
+                }
+                for (at, _) in found[3].match_indices('&') {
+                    entity.captures(&found[3][at..]).ok_or_else(|| format!("a stray & in {}", &found[3]))?;
+                }
+                rest = &rest[found[0].len()..];
+            } else if first.is_whitespace() {
+                rest = &rest[1..];
+            } else {
+                return Err(format!("text between tags: {first}"));
+            }
+        }
+        if open.is_empty() && roots == 1 { Ok(()) } else { Err(format!("open: {open:?}, roots: {roots}")) }
+    }
+
+    #[test]
+    fn junit_is_well_formed_whatever_a_learner_is_called() {
+        assert!(well_formed("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a><b></a>").is_err(), "the judge has teeth");
+        for name in ["ana", "<b>&amp;\"'", "]]>", "a\u{0}b\u{1b}[31m\u{fffe}", "zoë & søn", "&#0;", "</testsuite>"] {
+            let mut all = grades();
+            for grade in &mut all {
+                grade.name = Some(name.to_owned());
+                grade.why = name.to_owned();
+                grade.steps.iter_mut().for_each(|step| step.wrong = vec![name.to_owned()]);
+            }
+            let text = shown(&all, "junit");
+            well_formed(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+            assert!(!text.contains(['\u{0}', '\u{1b}', '\u{fffe}']), "{text:?}");
         }
     }
 

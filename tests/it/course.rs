@@ -8,7 +8,10 @@ use crate::support::{Call, Sandbox};
 
 mod author;
 mod facts;
+mod grading;
 mod journal;
+mod progress;
+mod verbs;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -183,18 +183,18 @@ impl Session {
         })
     }
 
-    /// The pass of the last step stands only if what the earlier steps made, and must last, still holds.
+    /// A pass once earned stays: later steps may undo what earlier ones made. Only what its author marks `lasting: true` is looked at again when the last
+    /// step passes: a state must still be there, and an invariant must have held at every look since its step began.
     fn judge_whole_lab(&self, view: &mut CheckView) {
         let mut world = Live { bottle: &self.place.bottle };
         let last = self.unit.steps.len() - 1;
         for step in &self.unit.steps[..last] {
             let place = format!("{}#{}", self.unit.id, step.id);
-            let context = self.context(step, &place);
-            let lasting = |fact: &Fact| {
-                (fact.kind.is_history() || !fact.lasting || matches!(fact.kind, Kind::Gone(_)))
-                    .then(|| "need not hold at the end".to_owned())
+            let context = Context { since_step: self.moment.since_unit, ..self.context(step, &place) };
+            let missing = |fact: &Fact| {
+                let other = (!lasts(fact)).then(|| "need not hold at the end".to_owned());
+                other.or_else(|| self.missing(&step.needs)).or_else(|| self.missing(&fact.needs))
             };
-            let missing = |fact: &Fact| lasting(fact).or_else(|| self.not_here(step, fact));
             for judged in judge_step(step, &mut world, &context, &missing) {
                 if judged.not_here.is_none() && judged.finding.verdict != Verdict::Pass {
                     view.verdict = view.verdict.max(judged.finding.verdict);
@@ -247,33 +247,22 @@ impl Session {
         Ok(())
     }
 
-    /// After a line: a look at every fact that an invariant of the step is about, written into the journal.
+    /// After a line: a look at every fact that an invariant of the step is about, or a lasting one of an earlier step, written into the journal.
     pub(super) fn look_at_invariants(&mut self, cause: u64) -> Result<(), Error> {
-        let step = self.current();
-        let watched: Vec<&Fact> = step
-            .facts
-            .iter()
-            .filter_map(|fact| if let Kind::Invariant { of } = &fact.kind { Some(of) } else { None })
-            .filter_map(|of| step.facts.iter().find(|fact| fact.id == *of))
-            .collect();
-        if watched.is_empty() {
-            return Ok(());
-        }
-        let place = self.place_name();
         let mut world = Live { bottle: &self.place.bottle };
         let mut once = Once::new(&mut world);
-        let context = self.context(step, &place);
         let mut events = Vec::new();
-        for fact in watched {
-            let finding = judge::judge(fact, &mut once, &context);
-            let mut event = Event { cause, ..Event::new("check", "look", format!("{place}#{}", fact.id)) };
-            event.data = json!({ "verdict": finding.verdict, "got": finding.got });
-            events.push(event);
+        for (at, step) in self.unit.steps[..=self.step].iter().enumerate() {
+            let place = format!("{}#{}", self.unit.id, step.id);
+            let context = self.context(step, &place);
+            for fact in watched(step, at == self.step) {
+                let finding = judge::judge(fact, &mut once, &context);
+                let mut event = Event { cause, ..Event::new("check", "look", format!("{place}#{}", fact.id)) };
+                event.data = json!({ "verdict": finding.verdict, "got": finding.got });
+                events.push(event);
+            }
         }
-        for event in &events {
-            self.place.bottle.emit(event)?;
-        }
-        Ok(())
+        events.iter().try_for_each(|event| self.place.bottle.emit(event).map(drop).map_err(Error::from))
     }
 
     /// A step without facts is done when its commands were typed and its questions answered.
@@ -302,6 +291,19 @@ impl Session {
             _ => true,
         })
     }
+}
+
+/// Whether a fact of an earlier step must hold at the end of the lab too. What happened cannot happen otherwise any more, and what is gone has no
+/// baseline in a later step.
+fn lasts(fact: &Fact) -> bool {
+    fact.lasting && !matches!(fact.kind, Kind::History(_) | Kind::Never { .. } | Kind::Gone(_))
+}
+
+/// The facts that the invariants of a step are about: all of them in the current step, the lasting ones of one before.
+fn watched(step: &Step, current: bool) -> impl Iterator<Item = &Fact> {
+    let of = |fact: &Fact| if let Kind::Invariant { of } = &fact.kind { Some(of.clone()) } else { None };
+    let names: Vec<String> = step.facts.iter().filter(|fact| current || fact.lasting).filter_map(of).collect();
+    step.facts.iter().filter(move |fact| names.contains(&fact.id))
 }
 
 /// Looks again and again at the facts that must hold for a while; the first look that fails ends it.
