@@ -110,7 +110,7 @@ fn a_full_disk_loses_nothing() {
 cp -r {0} {0}.kept; mount -t tmpfs -o size=64k none {0}; cp {0}.kept/* {0}
 dd if=/dev/zero of={0}/filler bs=1k 2>/dev/null || true
 set +e
-printf 'touch /srv/two\nls /srv\n' | {1} --plain --course {2} 2>&1; echo "full: $?"
+printf 'touch /srv/two\nls /srv\n' | {1} --plain --course {2} 2>&1; echo "ended: $?"
 rm {0}/filler
 printf ':map\ntouch /srv/two\n:check\n' | {1} --plain --course {2} 2>&1; echo "room: $?"
 "#,
@@ -120,7 +120,7 @@ printf ':map\ntouch /srv/two\n:check\n' | {1} --plain --course {2} 2>&1; echo "r
     );
     let output = sandbox.program("sh").args(["-c", &script]).env("USER", "ada").private_mounts().patience(super::PATIENCE).output();
     let said = format!("{}{}", output.stdout, output.stderr);
-    let (full, room) = said.split_once("full: ").unwrap_or_else(|| panic!("it did not come to its end:\n{said}"));
+    let (full, room) = said.split_once("ended: ").unwrap_or_else(|| panic!("it did not come to its end:\n{said}"));
     assert!(full.contains("No space left on device") && full.contains("ada"), "it names the file and the reason:\n{said}");
     assert!(room.starts_with("125"), "it does not begin what it cannot keep:\n{said}");
     assert!(room.lines().any(|line| line.contains("one") && line.contains("done")), "{said}");
