@@ -23,10 +23,13 @@ const EVENTS: &[&str] = &[
     "xray",
     "process.exit",
     "oom",
+    "pids.max",
     "host.ready",
     "host.gone",
     "container.create",
     "container.start",
+    "container.exec",
+    "container.kill",
     "container.exit",
     "container.delete",
 ];
