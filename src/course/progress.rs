@@ -84,7 +84,8 @@ impl UnitStanding {
             let content = content_of(step);
             let is_now = |name: &String| steps.iter().any(|step| step.id == *name);
             if !self.steps.contains_key(&step.id) {
-                let old = self.steps.iter().find(|(name, standing)| standing.content == content && !is_now(name)).map(|(name, _)| name.clone());
+                let old =
+                    self.steps.iter().find(|(name, standing)| standing.content == content && !is_now(name)).map(|(name, _)| name.clone());
                 if let Some(old) = old {
                     let standing = self.steps.remove(&old).unwrap_or_default();
                     self.steps.insert(step.id.clone(), standing);
@@ -171,7 +172,8 @@ impl Progress {
         let name = if name.trim_matches('.').is_empty() { "learner".to_owned() } else { name };
         let path = folder.join(format!("{name}.json"));
         let history = folder.join(format!("{name}.history.jsonl"));
-        let (standing, saved) = read_standing(&path, &folder.join(format!("{name}.json.backup")), &folder.join(format!("{name}.json.unreadable")));
+        let (standing, saved) =
+            read_standing(&path, &folder.join(format!("{name}.json.backup")), &folder.join(format!("{name}.json.unreadable")));
         let bytes = std::fs::read(&history).unwrap_or_default();
         let ragged = bytes.last().is_some_and(|last| *last != b'\n');
         let mut typed = parse_history(&bytes);

@@ -239,7 +239,9 @@ fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>)
         step.claimed = submission.verdicts.iter().find(|claim| claim.step == step.step).map(|claim| claim.state);
     }
     grade.points = grade.steps.iter().map(|step| step.points).sum();
-    if let Some(claim) = submission.verdicts.iter().find(|claim| claim.state == StepState::Done && claim.points > 0 && !passed(&grade.steps, &claim.step)) {
+    if let Some(claim) =
+        submission.verdicts.iter().find(|claim| claim.state == StepState::Done && claim.points > 0 && !passed(&grade.steps, &claim.step))
+    {
         return Err(format!("the step `{}` is said to pass, and does not when its lines are typed again", claim.step));
     }
     let other = format!("second-{}", submission.seed);

@@ -43,7 +43,11 @@ fn an_update_of_the_course_keeps_what_was_done() {
     let sandbox = Sandbox::new();
     let course = one_done(&sandbox);
     let updated = LAB.replace("Make one.", "Make the file one.").replace("points: 2", "points: 5").replace("/srv/two", "/srv/zwei");
-    write_lab(&course, "test/word", &format!("{updated}  - {{id: three, goal: G, facts: [{{id: f, kind: exists, of: file//x, fail: f}}]}}\n"));
+    write_lab(
+        &course,
+        "test/word",
+        &format!("{updated}  - {{id: three, goal: G, facts: [{{id: f, kind: exists, of: file//x, fail: f}}]}}\n"),
+    );
     let said = map(&sandbox, &course);
     assert!(said.contains("step 2 of 3") || said.contains("three"), "{said}");
     assert!(said.lines().any(|line| line.contains("one") && line.contains("done")), "{said}");
@@ -57,7 +61,11 @@ fn a_renamed_lab_and_a_renamed_step_keep_what_was_done() {
     write_lab(&course, "test/renamed", &LAB.replace("test/word", "test/renamed"));
     let said = map(&sandbox, &course);
     assert!(said.lines().any(|line| line.contains("one") && line.contains("done")), "{said}");
-    write_lab(&course, "test/renamed", &LAB.replace("test/word", "test/renamed").replace("id: one", "id: first").replace("title: Two", "title: 2"));
+    write_lab(
+        &course,
+        "test/renamed",
+        &LAB.replace("test/word", "test/renamed").replace("id: one", "id: first").replace("title: Two", "title: 2"),
+    );
     let said = map(&sandbox, &course);
     assert!(said.lines().any(|line| line.contains("first") && line.contains("done")), "{said}");
     // The lines of the step are its lines under the new name: going on from it replays them.

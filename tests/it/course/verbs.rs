@@ -78,7 +78,10 @@ fn course(sandbox: &Sandbox) -> PathBuf {
     };
     write("lessons/01-test/01-first.md", LESSON);
     write("labs/test/lab/lab.yaml", LAB);
-    write("solutions/test/lab/solve.console", "$ cp /srv/given /srv/kept\n$ :check\n$ chmod 0444 /srv/kept\n$ :check\n$ :answer {word}\n$ :check\n");
+    write(
+        "solutions/test/lab/solve.console",
+        "$ cp /srv/given /srv/kept\n$ :check\n$ chmod 0444 /srv/kept\n$ :check\n$ :answer {word}\n$ :check\n",
+    );
     folder
 }
 
@@ -191,10 +194,13 @@ fn the_last_check_looks_again_at_what_must_last() {
     let end = |between: &str| {
         let sandbox = Sandbox::new();
         let course = course(&sandbox);
-        let lines = format!(":goto test/lab\ncp /srv/given /srv/kept\n:check\nchmod 0444 /srv/kept\n:check\nword=$(cat /srv/given)\n{between}\necho :answer $word > /srv/line\n");
+        let lines = format!(
+            ":goto test/lab\ncp /srv/given /srv/kept\n:check\nchmod 0444 /srv/kept\n:check\nword=$(cat /srv/given)\n{between}\necho :answer $word > /srv/line\n"
+        );
         // The word is the learner's own: asked for first, given then.
         let word = typed(&sandbox, &course, ":goto test/lab\ncat /srv/given\n");
-        let word = word.lines().find(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_hexdigit())).expect("the word").to_owned();
+        let word =
+            word.lines().find(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_hexdigit())).expect("the word").to_owned();
         typed(&sandbox, &course, &format!("{lines}:answer {word}\n:check\n"))
     };
     let good = end("true");
