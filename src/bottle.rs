@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub mod abilities;
+pub mod attach;
 mod ceiling;
 pub mod doctor;
 mod error;
@@ -34,9 +35,11 @@ mod machine;
 pub mod probe;
 mod protocol;
 mod seed;
+mod share;
 pub mod shell;
 mod start;
 mod state;
+mod uplink;
 mod world;
 
 pub use abilities::Abilities;

@@ -26,7 +26,6 @@ pub mod icmp;
 pub mod idmap;
 pub mod ids;
 pub mod interrupt;
-pub mod links;
 pub mod look;
 pub mod loopback;
 pub mod mount;

@@ -9,9 +9,11 @@ use clap::{ArgMatches, Command};
 
 mod book;
 mod bottle;
+mod doctor;
 mod grade;
 mod lab;
 pub mod oci;
+mod ports;
 mod prompt;
 mod prove;
 mod toolbox;
@@ -39,7 +41,9 @@ pub const TOOLS: &[Tool] = &[
     toolbox::TOOLBOX,
     bottle::LS,
     bottle::RM,
-    bottle::DOCTOR,
+    doctor::DOCTOR,
+    ports::HOSTS,
+    ports::PORTS,
     bottle::KEEPER,
     bottle::HOST_INIT,
     xray::ATTACH,

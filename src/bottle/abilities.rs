@@ -1,6 +1,7 @@
 //! What this machine lets a bottle do, by name, and the reason for each thing that it does not.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +53,14 @@ impl Abilities {
 
 /// Whether a program of that name is in one of the usual folders. Hosts show the machine's own folders, so looking outside is enough.
 pub fn on_path(tool: &str) -> bool {
+    find(tool).is_some()
+}
+
+/// Where a program is, among the usual folders.
+pub fn find(tool: &str) -> Option<PathBuf> {
     const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    !tool.contains('/') && FOLDERS.iter().any(|folder| std::path::Path::new(folder).join(tool).is_file())
+    let paths = FOLDERS.iter().map(|folder| Path::new(folder).join(tool));
+    if tool.contains('/') { None } else { paths.into_iter().find(|path| path.is_file()) }
 }
 
 #[cfg(test)]

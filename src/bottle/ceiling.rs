@@ -27,8 +27,8 @@ use crate::kernel::{self, fs, mountinfo, poll, process};
 pub const HOST_PIDS: u64 = 3000;
 /// The processes of a whole bottle, at most. More than a host's, so that a fork bomb in one leaves room for the checks.
 pub const PIDS: u64 = 6000;
-/// The extended attribute that names the state folder.
-const OWNER: &str = "trusted.bottleship";
+/// The extended attributes that name the bottle's folder: root's, and an ordinary user's.
+const OWNERS: [&str; 2] = ["trusted.bottleship", "user.bottleship"];
 /// The cgroup of PID 1, of the hosts' init and of checks.
 pub const SERVICE: &str = ".service";
 /// The v2 controllers that a bottle wants.
@@ -89,8 +89,7 @@ impl Hierarchies {
     pub fn create(&self, state: &Path) -> Result<(), Error> {
         for (hierarchy, dir) in self.directories() {
             make(hierarchy, &dir)?;
-            // Only a note for the next cleaning; a kernel without it (or an ordinary user) goes by the name.
-            let _ = rustix::fs::setxattr(&dir, OWNER, state.as_os_str().as_encoded_bytes(), rustix::fs::XattrFlags::empty());
+            mark(&dir, state);
             limit(hierarchy, &dir, PIDS, memory_ceiling());
             delegate_controllers(hierarchy, &dir);
             make(hierarchy, &dir.join(SERVICE))?;
@@ -172,6 +171,20 @@ impl Hierarchies {
         }
         self.why_not("memory")
     }
+}
+
+/// Notes on a cgroup whose it is, for the next cleaning. A kernel without extended attributes on cgroups goes by the name.
+fn mark(dir: &Path, bottle: &Path) {
+    let bottle = bottle.as_os_str().as_encoded_bytes();
+    let _ = OWNERS.iter().find(|name| rustix::fs::setxattr(dir, **name, bottle, rustix::fs::XattrFlags::empty()).is_ok());
+}
+
+/// The folder of the bottle that a cgroup belongs to, as [`mark`] has noted it.
+pub fn owner(dir: &Path) -> Option<PathBuf> {
+    let mut value = vec![0; 4096];
+    let length = OWNERS.iter().find_map(|name| rustix::fs::getxattr(dir, *name, &mut value).ok())?;
+    value.truncate(length);
+    Some(PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(value)))
 }
 
 fn v2_freezer(hierarchies: &Hierarchies) -> bool {
@@ -333,7 +346,8 @@ pub fn processes(dir: &Path) -> Vec<i32> {
     found
 }
 
-fn children(dir: &Path) -> Vec<PathBuf> {
+/// The cgroups directly below one.
+pub fn children(dir: &Path) -> Vec<PathBuf> {
     let names = fs::list(dir).unwrap_or_default();
     names.into_iter().map(|name| dir.join(name)).filter(|path| path.is_dir()).collect()
 }

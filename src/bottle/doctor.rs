@@ -1,13 +1,19 @@
-//! What dead bottles left on the machine, and its removal.
+//! What this machine lets bottles do, and what dead bottles left on it.
 //!
-//! A bottle is one process tree, and what the kernel does not take away with it are cgroup directories. They are found by their names: every
-//! bottle's is called `bottleship-NAME`, with a mark of the state folder where that is not the usual one.
+//! A bottle is one process tree, and what the kernel does not take away with it is little: cgroup directories, and with the real internet on old
+//! kernels a table. [`residue`] knows how each is found and removed; [`abilities`] boots a bottle to see what works here.
 
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::ceiling::{self, Hierarchies};
+use super::ceiling::Hierarchies;
 use super::state::{self, State};
-use super::{Error, Mode};
+use super::{Abilities, Bottle, Error, Mode, Spec, ids, uplink};
+use crate::kernel::{exec, idmap, process, socket};
+
+mod residue;
+
+pub use residue::{Residue, Scope, clean_all, find as residue};
 
 /// A bottle that has state on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,17 +26,6 @@ pub struct Known {
     pub dir: PathBuf,
 }
 
-/// A thing that should not be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Residue {
-    /// What kind of thing: `cgroup`, `process`.
-    pub kind: &'static str,
-    /// Which.
-    pub what: String,
-    /// The dead bottle it belonged to.
-    pub bottle: String,
-}
-
 /// All bottles of this state folder.
 pub fn bottles() -> Vec<Known> {
     state::all()
@@ -39,36 +34,33 @@ pub fn bottles() -> Vec<Known> {
         .collect()
 }
 
-/// What is left of bottles of this state folder that do not run.
+/// What a bottle can do here, found out with one that is booted for it and thrown away.
 ///
 /// # Errors
-/// The machine's mounts cannot be read.
-pub fn residue() -> Result<Vec<Residue>, Error> {
-    let mut found = Vec::new();
-    for state in state::all().into_iter().filter(|state| !state.running()) {
-        for dir in directories(&state)? {
-            let bottle = state.name().to_owned();
-            let processes = ceiling::processes(&dir).into_iter().map(|pid| ("process", pid.to_string()));
-            let things = processes.chain([("cgroup", dir.display().to_string())]);
-            found.extend(things.map(|(kind, what)| Residue { kind, what, bottle: bottle.clone() }));
-        }
+/// No bottle runs here; the error says why and what to do.
+pub fn abilities() -> Result<Abilities, Error> {
+    let spec = Spec { name: format!("doctor-{}", std::process::id()), hosts: vec!["bench".to_owned()], ..Spec::default() };
+    let tried = Bottle::boot(&spec).and_then(|bottle| {
+        let abilities = bottle.abilities().clone();
+        bottle.shutdown().map(|()| abilities)
+    });
+    // It is there, wholly or partly, whether it ran or not.
+    let forgotten = forget(&spec.name);
+    let mut abilities = tried?;
+    forgotten?;
+    match uplink::possible(state::mode()) {
+        Ok(()) => abilities.grant("internet"),
+        Err(error) => abilities.refuse("internet", error.to_string()),
     }
-    Ok(found)
+    Ok(abilities)
 }
 
-/// Removes what is left of bottles that do not run. What could not be removed is still in [`residue`].
-pub fn clean_all() {
-    for state in state::all().into_iter().filter(|state| !state.running()) {
-        remove(&state);
-    }
-}
-
-/// Removes what is left of one bottle, if it does not run.
+/// Removes what is left of one bottle on the machine, if it does not run.
 pub fn clean(name: &str) {
     if let Ok(state) = State::of(name)
         && !state.running()
     {
-        remove(&state);
+        residue::clean_bottle(state.dir());
     }
 }
 
@@ -81,8 +73,10 @@ pub fn forget(name: &str) -> Result<(), Error> {
     if !state.dir().exists() {
         return Err(Error::NotRunning { name: name.to_owned() });
     }
+    residue::clean_bottle(state.dir());
     let lock = state.lock()?;
-    remove(&state);
+    // What is left after it is tried once more below, where a reason is given.
+    let _ = remove_as_the_bottles_root(state.dir());
     let removed = std::fs::remove_dir_all(state.dir());
     drop(lock);
     removed
@@ -101,7 +95,7 @@ pub fn set_aside(name: &str) -> Result<(), Error> {
         return Err(Error::NotRunning { name: name.to_owned() });
     }
     let lock = state.lock()?;
-    remove(&state);
+    remove_cgroups(&state);
     let aside = state::bin().join(format!("{name}.{}.{}", std::process::id(), crate::kernel::xray::now()));
     let moved = crate::kernel::fs::create_dir_all(&state::bin(), 0o700).and_then(|()| {
         std::fs::rename(state.dir(), &aside).map_err(|error| crate::kernel::Error::from_io("rename", state.dir().display(), &error))
@@ -114,19 +108,35 @@ pub fn set_aside(name: &str) -> Result<(), Error> {
 pub fn empty_the_bin() {
     let bin = state::bin();
     for name in crate::kernel::fs::list(&bin).unwrap_or_default() {
-        let _ = std::fs::remove_dir_all(bin.join(name));
+        let folder = bin.join(name);
+        let _ = remove_as_the_bottles_root(&folder);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
 
-fn remove(state: &State) {
-    for dir in directories(state).unwrap_or_default() {
-        // It stays listed as residue when it cannot be removed.
-        let _ = ceiling::remove_tree(&dir);
-    }
+/// The quick part of cleaning, for what is done between two lessons: the cgroups where this bottle's are made.
+fn remove_cgroups(state: &State) {
+    let hierarchies = Hierarchies::of_machine(state::mode(), &state.label());
+    // What cannot be removed is found as residue.
+    hierarchies.into_iter().for_each(|hierarchies| drop(hierarchies.remove()));
 }
 
-fn directories(state: &State) -> Result<Vec<PathBuf>, Error> {
-    let mode = if rustix::process::geteuid().is_root() { Mode::Root } else { Mode::Rootless };
-    let hierarchies = Hierarchies::of_machine(mode, &state.label())?;
-    Ok(hierarchies.directories().map(|(_, dir)| dir).filter(|dir| Path::is_dir(dir)).collect())
+/// Removes the hosts' files from a user namespace like the bottle's: the files of its other users belong to the user's sub-ids, and overlayfs leaves
+/// folders that nobody but root may open.
+fn remove_as_the_bottles_root(folder: &Path) -> Result<(), Error> {
+    let at = || Error::at("remove the hosts' files");
+    let Some(ids) = ids::kept(folder).filter(|_| state::mode() == Mode::Rootless) else { return Ok(()) };
+    let (ours, theirs) = socket::pair().map_err(at())?;
+    let hosts = folder.join("hosts");
+    let child = process::clone3(nix::sched::CloneFlags::CLONE_NEWUSER, None, || {
+        // Our copy of the other end would keep a parent's death from us.
+        let _ = exec::close_all_but(&[theirs.as_fd()]);
+        let mapped = socket::receive(theirs.as_fd()).is_ok_and(|word| word.is_some());
+        i32::from(!mapped || idmap::become_root().is_err() || std::fs::remove_dir_all(&hosts).is_err())
+    });
+    let child = child.map_err(at())?;
+    let mapped = ids.write(child.pid).and_then(|()| socket::send(ours.as_fd(), b"mapped", &[]).map_err(at()));
+    drop(ours);
+    process::wait(child.fd.as_fd()).map_err(at())?;
+    mapped
 }

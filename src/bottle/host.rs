@@ -107,6 +107,39 @@ impl Host {
         self.send(&ToHost::Remove { path: path.to_owned() }, None).map(drop)
     }
 
+    /// The TCP ports that programs on the host listen on, beyond its own loopback.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn listening(&self) -> Result<Vec<u16>, Error> {
+        match self.ask(&ToHost::Listening, None)? {
+            (FromHost::Value(ports), _) => serde_json::from_value(ports).map_err(|_| self.gone()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    /// Connects to a TCP port of the host, from inside it.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the host is gone.
+    pub fn connect(&self, port: u16) -> Result<std::net::TcpStream, Error> {
+        match self.ask(&ToHost::Connect { port }, None)? {
+            (FromHost::Value(_), descriptors) => Ok(descriptors.into_iter().next().ok_or_else(|| self.gone())?.into()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    /// Tells the host of another.
+    ///
+    /// # Errors
+    /// The host is gone, or its `/etc/hosts` cannot be written.
+    pub(super) fn know(&self, address: std::net::Ipv4Addr, name: &str) -> Result<(), Error> {
+        match self.ask(&ToHost::Know { address, name: name.to_owned() }, None)? {
+            (FromHost::Value(_), _) => Ok(()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
     fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
         self.send(request, descriptor).and_then(|connection| self.hear(&connection))
     }

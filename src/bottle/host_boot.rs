@@ -78,5 +78,9 @@ fn become_init(plan: &HostPlan, init: &OwnedFd, listener: Vec<OwnedFd>, doors: V
     let role = if plan.internet { "internet" } else { "host" };
     let env = [("BOTTLESHIP_DOORS", count.to_string()), ("BOTTLESHIP_ROLE", role.to_owned()), ("BOTTLESHIP_NOTES", notes.join("\n"))];
     let env: Vec<(String, String)> = env.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Err(Error::Kernel { doing: doing(), source: exec::exec(&program, &argv, &env) })
+    let error = Error::Kernel { doing: doing(), source: exec::exec(&program, &argv, &env) };
+    // The descriptors have been moved: `init` itself may be another file by now.
+    let init = exec::inherited(3).map_err(Error::at(doing()))?;
+    let _ = protocol::send(init.as_fd(), &FromInit::Failed((&error).into()), &[]);
+    Err(error)
 }

@@ -1,7 +1,7 @@
 //! Files of a host, as its root reads and writes them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -54,6 +54,21 @@ pub fn hosts() -> Vec<(Ipv4Addr, String)> {
         Some(words.map(move |name| (address, name.to_owned())).collect::<Vec<_>>())
     };
     text.lines().filter_map(line).flatten().filter(|(address, _)| !address.is_loopback()).collect()
+}
+
+/// Adds a name to `/etc/hosts`, unless it is there.
+///
+/// # Errors
+/// The learner has made the file unwritable.
+pub fn know(address: Ipv4Addr, name: &str) -> Result<(), Error> {
+    let at = || Error::at("tell the host of its new neighbour");
+    if hosts().iter().any(|(_, known)| known == name) {
+        return Ok(());
+    }
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::APPEND;
+    let root = Root::open(Path::new("/")).map_err(at())?;
+    let mut file = File::from(root.open_at(Path::new("/etc/hosts"), flags, Mode::from_raw_mode(0o644)).map_err(at())?);
+    writeln!(file, "{address} {name}").map_err(|error| kernel::Error::from_io("write", "/etc/hosts", &error)).map_err(at())
 }
 
 /// The TCP ports that programs listen on, from `tcp` and `tcp6` of a `/proc/net`, without those on loopback addresses only.

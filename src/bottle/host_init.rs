@@ -40,7 +40,19 @@ fn variable(name: &str) -> String {
 fn serve(name: &str) -> Result<(), Error> {
     let doing = || format!("run the host `{name}`");
     let inherited = |number| exec::inherited(number).map_err(Error::at(doing()));
-    let (bottle, listener) = (inherited(3)?, inherited(4)?);
+    let bottle = inherited(3)?;
+    let failed = run(name, &bottle).err();
+    if let Some(error) = &failed {
+        // If PID 1 is gone so are we.
+        let _ = protocol::send(bottle.as_fd(), &FromInit::Failed(error.into()), &[]);
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn run(name: &str, bottle: &OwnedFd) -> Result<(), Error> {
+    let doing = || format!("run the host `{name}`");
+    let inherited = |number| exec::inherited(number).map_err(Error::at(doing()));
+    let listener = inherited(4)?;
     let count: i32 = variable("BOTTLESHIP_DOORS").parse().unwrap_or(0);
     let doors = (0..count).map(|door| inherited(5 + door)).collect::<Result<Vec<_>, _>>()?;
     let signals = Signals::block(&[Signal::SIGCHLD]).map_err(Error::at(doing()))?;
@@ -55,10 +67,6 @@ fn serve(name: &str) -> Result<(), Error> {
 /// Starts a DNS server for each public resolver. Each is bound to its own address, so that its answers come from there.
 fn be_the_internet() -> Result<(), Error> {
     let doing = "answer for the internet";
-    let mut names = Zone::internet();
-    for (address, name) in host_files::hosts() {
-        names.insert(&name, address);
-    }
     for resolver in zone::RESOLVERS {
         let udp = UdpSocket::bind((resolver, 53));
         let sockets = udp.and_then(|udp| Ok((udp, TcpListener::bind((resolver, 53))?)));
@@ -66,11 +74,20 @@ fn be_the_internet() -> Result<(), Error> {
             sockets.map_err(|error| crate::kernel::Error::from_io("bind", format!("{resolver}:53"), &error)).map_err(Error::at(doing))?;
         let server = process::clone3(CloneFlags::empty(), None, || {
             reaper::set_name("dns");
-            i32::from(dns::serve(&names, &udp, &tcp).is_err())
+            i32::from(dns::serve(names, &udp, &tcp).is_err())
         });
         server.map_err(Error::at(doing))?;
     }
     Ok(())
+}
+
+/// What the internet knows: its sites, and the hosts of this bottle as `/etc/hosts` has them now.
+fn names() -> Zone {
+    let mut zone = Zone::internet();
+    for (address, name) in host_files::hosts() {
+        zone.insert(&name, address);
+    }
+    zone
 }
 
 struct HostInit {
@@ -184,6 +201,7 @@ fn answer(connection: &OwnedFd, request: ToHost, descriptors: Vec<OwnedFd>) {
         ToHost::Write { path, mode } => host_files::write(&path, mode, descriptors.into_iter().next()).map(|()| None),
         // The asker does not wait, and a file that is gone is as good.
         ToHost::Remove { path } => return drop(std::fs::remove_file(path)),
+        ToHost::Know { address, name } => host_files::know(address, &name).map(|()| None),
         ToHost::Read { path } => host_files::open(&path).map(Some),
         ToHost::Connect { port } => connect(port).map(Some),
         ToHost::Listening => {

@@ -45,6 +45,12 @@ fn files(world: &World, plan: &HostPlan, notes: &mut Vec<String>) -> Result<(), 
     }
     for (number, one) in world.layers.iter().enumerate() {
         let target = PathBuf::from(format!("{}{}", place::ROOT, one.path.display()));
+        if one.copied {
+            let copy = state.join(seed::UPPER).join(one.key());
+            mount::bind(&copy, &target, false).map_err(Error::at(format!("show the copy of `{}`", one.path.display())))?;
+            notes.push(format!("`{}` is a copy: the machine has mounts in it", one.path.display()));
+            continue;
+        }
         match overlay(&state, number, one, &target) {
             Ok(()) => {}
             // Mounts below it that came from the machine are locked together with it: it can be shown, but not be written over.

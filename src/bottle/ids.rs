@@ -103,6 +103,11 @@ pub fn of(bottle: &State, mode: Mode) -> Result<Ids, Error> {
     Ok(ids)
 }
 
+/// The ids that the bottle in `folder` was last booted with.
+pub fn kept(folder: &Path) -> Option<Ids> {
+    read(&folder.join("ids"))
+}
+
 fn read(path: &Path) -> Option<Ids> {
     serde_json::from_str(&fs::read(path).ok()?).ok()
 }
@@ -142,7 +147,7 @@ fn entries(text: &str) -> Vec<(String, u32, u32)> {
 
 fn of_user() -> Ids {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let name = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
+    let name = name_of(uid, &fs::read(Path::new("/etc/passwd")).unwrap_or_default());
     let range = |file: &str| {
         let text = fs::read(Path::new(file)).unwrap_or_default();
         entries(&text)
@@ -158,9 +163,47 @@ fn of_user() -> Ids {
     }
 }
 
+/// The name of a user, read from passwd(5) itself: a static program cannot load the C library's name services (getpwuid would crash in it). A user
+/// whom only such a service knows has their sub-ids by number.
+fn name_of(uid: u32, passwd: &str) -> Option<String> {
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    passwd.lines().find_map(named)
+}
+
+/// Whether this process is the root of the machine, and not of a user namespace in which root is somebody else: only the first namespace maps all
+/// ids to themselves.
+pub fn machine_root() -> bool {
+    let map = fs::read(Path::new("/proc/self/uid_map")).unwrap_or_default();
+    rustix::process::geteuid().is_root() && whole(&map)
+}
+
+fn whole(map: &str) -> bool {
+    let numbers: Vec<u32> = map.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    matches!(numbers.as_slice(), [0, 0, count] if *count > 0x7fff_0000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_of_a_user_namespace_is_not_the_machines() {
+        assert!(whole("         0          0 4294967295\n"));
+        for other in ["0 1000 1", "0 100000 65536", "0 0 1", "", "0 0 1\n1 100000 65536"] {
+            assert!(!whole(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_users_name_is_read_from_passwd() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_of(1000, passwd).as_deref(), Some("ann"));
+        assert_eq!(name_of(1001, passwd), None);
+    }
 
     #[test]
     fn ranges_of_root_come_first_and_nobody_elses_is_taken() {

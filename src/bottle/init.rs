@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 
 use super::protocol::{self, FromInit, HostPlan, ToInit, place};
 use super::world::{Layout, Trees, World};
-use super::{Error, Mode, host_boot};
+use super::{Error, Mode, host_boot, uplink};
 use crate::kernel::netlink::Socket;
 use crate::kernel::process::{self, Process};
 use crate::kernel::signals::Signals;
@@ -27,6 +27,8 @@ use crate::kernel::{self, exec, fs, idmap, mount, ns, poll, reaper};
 
 /// The bridge that hosts are plugged into.
 pub const SWITCH: &str = "switch";
+/// How long the program that leads the bottle's network out may take to make its link.
+const PROGRAM: std::time::Duration = std::time::Duration::from_secs(10);
 /// The namespaces of the bottle.
 pub const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
     .union(CloneFlags::CLONE_NEWNS)
@@ -182,6 +184,15 @@ fn attach(tree: BorrowedFd<'_>, target: &Path) -> kernel::Result<()> {
     mount::attach(tree, handle.as_fd(), target)
 }
 
+/// Waits until a default route leads over the link that slirp4netns or pasta makes.
+fn await_program() -> kernel::Result<()> {
+    let mut network = Socket::route()?;
+    poll::until("a default route over the uplink", PROGRAM, || {
+        let uplink = network.links()?.into_iter().find(|link| link.name == uplink::LINK).map(|link| link.index);
+        Ok(uplink.is_some() && network.routes()?.iter().any(|route| route.to == "default" && route.link == uplink))
+    })
+}
+
 /// PID 1 at work.
 struct Init<'a> {
     world: &'a World,
@@ -262,18 +273,21 @@ impl Init<'_> {
     }
 
     /// The way out of a bottle with the real internet: this namespace routes and masquerades for all hosts.
-    fn uplink(&mut self, link: &str, address: std::net::Ipv4Addr, prefix: u8, gateway: std::net::Ipv4Addr) -> Result<(), Error> {
+    fn uplink(&mut self, link: &str, own: std::net::Ipv4Addr, prefix: u8, gateway: std::net::Ipv4Addr) -> Result<(), Error> {
         use crate::net::address;
         let doing = "lead the bottle's network out";
         self.network.add_address(SWITCH, address::GATEWAY, address::PREFIX).map_err(Error::at(doing))?;
-        if !link.is_empty() {
-            self.network.add_address(link, address, prefix).map_err(Error::at(doing))?;
+        if link.is_empty() {
+            await_program()
+                .map_err(Error::at("wait for the program that leads the bottle's network out (its words are in `keeper.log`)"))?;
+        } else {
+            self.network.add_address(link, own, prefix).map_err(Error::at(doing))?;
             self.network.set_up(link, true).map_err(Error::at(doing))?;
             self.network.add_route(std::net::Ipv4Addr::UNSPECIFIED, 0, gateway).map_err(Error::at(doing))?;
         }
         fs::write_once(Path::new("/proc/sys/net/ipv4/ip_forward"), "1").map_err(Error::at(doing))?;
         let mut nft = Socket::netfilter().map_err(Error::at(doing))?;
-        nft.add_masquerade("bottleship", address::NETWORK, address::PREFIX, SWITCH).map_err(Error::at(doing))?;
+        nft.add_masquerade("bottleship", None, false, (address::NETWORK, address::PREFIX), SWITCH).map_err(Error::at(doing))?;
         self.tell(&FromInit::UplinkReady)
     }
 

@@ -4,7 +4,6 @@
 //! cleans up. It ends with the client that booted the bottle (their socket is its lifeline) or with PID 1, whichever goes first, and
 //! takes the other along. If it is killed, PID 1 dies with it; what then stays are empty cgroups, which the client or the next start removes.
 
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +11,15 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::ceiling::Hierarchies;
-use super::protocol::{self, FromInit, FromKeeper, HostOverview, HostPlan, Overview, ToInit, ToKeeper};
+use super::protocol::{self, FromInit, FromKeeper, HostOverview, Overview, ToInit, ToKeeper};
+use super::uplink::Uplink;
 use super::world::{Layout, Trees, World};
-use super::{Abilities, Error, Internet, Mode, Spec, ceiling, doctor, ids, init, seed, state, world};
+use super::{Abilities, Error, Internet, Mode, Spec, ceiling, doctor, ids, init, seed, share, state, uplink, world};
 use crate::journal::Recorder;
 use crate::kernel::process::{self, Process};
 use crate::kernel::{exec, poll, reaper, socket, xray};
-use crate::net::{address, zone};
+
+mod hosts;
 
 /// How long PID 1 or a host may take to answer before the boot counts as failed. Booting takes well under a second on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,6 +73,8 @@ struct Keeper {
     world: World,
     init: Process,
     orders: OwnedFd,
+    /// The way to the real internet, if there is one.
+    uplink: Option<Uplink>,
     abilities: Abilities,
     hosts: Vec<HostOverview>,
     /// Why a host did not come up, until somebody asks.
@@ -115,6 +118,7 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
         world: plan,
         init,
         orders,
+        uplink: None,
         abilities,
         hosts: Vec::new(),
         failure: None,
@@ -125,7 +129,7 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
         since,
         _lock: lock,
     };
-    match keeper.first_hosts() {
+    match keeper.lead_out().and_then(|()| keeper.first_hosts()) {
         Ok(()) => Ok(keeper),
         Err(error) => {
             keeper.end();
@@ -134,18 +138,24 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
     }
 }
 
-fn plan(spec: Spec, place: state::State, applets: Vec<String>) -> Result<World, Error> {
+fn plan(mut spec: Spec, place: state::State, applets: Vec<String>) -> Result<World, Error> {
     for host in &spec.hosts {
         state::check_name("host", host)?;
     }
     let mode = spec.mode.unwrap_or_else(state::mode);
-    if mode == Mode::Rootless && state::mode() == Mode::Root {
+    if mode == Mode::Rootless && ids::machine_root() {
         // One id and no sub-ids would mean the map 0 0 1, and with that /proc/sys of the machine could be written from inside.
         return Err(Error::Unsupported {
             what: "a rootless bottle of root",
             why: "its root would be the machine's root; start it as an ordinary user".to_owned(),
         });
     }
+    if spec.internet == Internet::Real {
+        uplink::possible(mode)?;
+        // Nobody plays the internet where it is there.
+        spec.hosts.retain(|host| host != "internet");
+    }
+    spec.share = spec.share.as_deref().map(share::check).transpose()?;
     let ids = ids::of(&place, mode)?;
     let whole = mode == Mode::Root && world::can_map_root().is_ok();
     let layout = if whole { Layout::Whole } else { Layout::Folders };
@@ -246,106 +256,6 @@ fn abilities(world: &World) -> Abilities {
 }
 
 impl Keeper {
-    /// Prepares and orders the hosts while PID 1 still builds its small world (the orders wait in the socket), and waits for the first one: that is
-    /// where the learner begins, and the others come up meanwhile.
-    fn first_hosts(&mut self) -> Result<(), Error> {
-        let names = self.world.spec.hosts.clone();
-        for name in &names {
-            self.order_host(name)?;
-        }
-        while self.failure.is_none() && self.hosts.first().is_some_and(|host| !host.up) {
-            let told = hear(&self.orders, &self.init)?;
-            self.told(told);
-        }
-        self.failure.take().map_or(Ok(()), Err)
-    }
-
-    /// Has PID 1 make one host; [`Keeper::await_hosts`] hears when it answers.
-    fn order_host(&mut self, name: &str) -> Result<(), Error> {
-        state::check_name("host", name)?;
-        if self.hosts.iter().any(|host| host.name == name) {
-            return Err(Error::HostExists { name: name.to_owned() });
-        }
-        seed::host(&self.world, name)?;
-        self.world.hierarchies.create_host(name, self.world.ids.root())?;
-        let listener =
-            socket::listen(&self.world.state.host(name).join("ctl.sock")).map_err(Error::at("open the host's control socket"))?;
-        let doors = self.world.hierarchies.doors(name)?;
-        let plan = self.host_plan(name)?;
-        self.hosts.push(HostOverview { name: name.to_owned(), address: plan.address, up: false });
-        let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(&listener).chain(&doors).map(|fd| fd.as_fd()).collect();
-        let sent = protocol::send(self.orders.as_fd(), &ToInit::Host(plan), &descriptors);
-        // A PID 1 that has ended has said why.
-        sent.or_else(|error| match hear(&self.orders, &self.init) {
-            Ok(FromInit::Failed(failure)) => Err(failure.into()),
-            _ => Err(Error::Kernel { doing: "order a host".to_owned(), source: error }),
-        })
-    }
-
-    fn host_plan(&self, name: &str) -> Result<HostPlan, Error> {
-        let internet = name == "internet" && self.world.spec.internet == Internet::Simulated;
-        let taken: Vec<Ipv4Addr> = self.hosts.iter().map(|host| host.address).collect();
-        let full = || Error::Unsupported { what: "another host", why: "the switch's 151 addresses are taken".to_owned() };
-        let address = if internet { address::GATEWAY } else { address::free(&taken).ok_or_else(full)? };
-        let others = if internet { zone::Zone::internet().all_addresses() } else { Vec::new() };
-        let known = self.hosts.iter().map(|host| format!("{} {}\n", host.address, host.name)).collect::<String>();
-        Ok(HostPlan {
-            name: name.to_owned(),
-            port: self.hosts.len() as u32,
-            address,
-            others,
-            gateway: (!internet).then_some(address::GATEWAY),
-            internet,
-            hosts_file: format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {name}\n{known}"),
-            resolv_conf: "# The internet of this bottle answers here.\nnameserver 8.8.8.8\n".to_owned(),
-        })
-    }
-
-    /// Waits until every ordered host answers.
-    fn await_hosts(&mut self) -> Result<(), Error> {
-        while self.failure.is_none() && self.hosts.iter().any(|host| !host.up) {
-            let told = hear(&self.orders, &self.init)?;
-            self.told(told);
-        }
-        let Some(failure) = self.failure.take() else { return Ok(()) };
-        // Nobody waits for it any more.
-        self.hosts.retain(|host| host.up);
-        Err(failure)
-    }
-
-    /// Takes in what PID 1 tells.
-    fn told(&mut self, what: FromInit) {
-        match what {
-            FromInit::HostReady { name, notes } => self.host_ready(&name, notes),
-            FromInit::HostGone { name, how } => self.host_gone(&name, how),
-            FromInit::Failed(failure) => self.failure = Some(failure.into()),
-            FromInit::Built | FromInit::UplinkReady => {}
-        }
-    }
-
-    fn host_gone(&mut self, name: &str, how: String) {
-        let awaited = self.hosts.iter().any(|host| host.name == name && !host.up);
-        self.hosts.retain(|host| host.name != name);
-        let mut event = crate::journal::Event::new("keeper", "host.gone", format!("host/{name}"));
-        event.data = serde_json::json!({ "how": how });
-        let _ = self.recorder.append(event);
-        // What it said before it ended says more.
-        if awaited && self.failure.is_none() {
-            self.failure = Some(Error::Refused { doing: format!("boot the host `{name}`"), why: how, errno: None, hint: None });
-        }
-    }
-
-    fn host_ready(&mut self, name: &str, notes: Vec<String>) {
-        if let Some(host) = self.hosts.iter_mut().find(|host| host.name == name) {
-            host.up = true;
-        }
-        let mut event = crate::journal::Event::new("keeper", "host.ready", format!("host/{name}"));
-        event.host = name.to_owned();
-        event.data = serde_json::json!({ "without": notes });
-        // The journal says what it can; a full disk must not keep a host from starting.
-        let _ = self.recorder.append(event);
-    }
-
     fn overview(&self) -> Overview {
         Overview {
             spec: self.world.spec.clone(),
@@ -387,10 +297,7 @@ impl Keeper {
                         }
                         true
                     }
-                    _ => {
-                        let other = others.remove(index - first - polled_voices);
-                        self.visitor(&other)
-                    }
+                    _ => self.visit(&mut others, index - first - polled_voices),
                 };
                 if !goes_on {
                     return;
@@ -402,29 +309,38 @@ impl Keeper {
     /// One order of the client. False when the bottle is to end.
     fn order(&mut self, from: &OwnedFd) -> bool {
         let Ok(Some((order, _))) = protocol::receive::<ToKeeper>(from.as_fd()) else { return false };
-        let done = match order {
-            ToKeeper::Stop => return false,
-            ToKeeper::AddHost(name) => self.order_host(&name).and_then(|()| self.await_hosts()),
-            ToKeeper::Await => self.await_hosts(),
-            ToKeeper::Show | ToKeeper::Boot(_) => Ok(()),
-        };
-        let answer = match done {
-            Ok(()) => FromKeeper::World(self.overview()),
-            Err(error) => FromKeeper::Failed((&error).into()),
-        };
+        if matches!(order, ToKeeper::Stop) {
+            return false;
+        }
+        let answer = self.obey(order);
         protocol::send(from.as_fd(), &answer, &[]).is_ok()
     }
 
-    /// One order of another tool, which has connected for it. Only its stop ends the bottle, its going away does not.
-    fn visitor(&mut self, from: &OwnedFd) -> bool {
-        match protocol::receive::<ToKeeper>(from.as_fd()) {
-            Ok(Some((ToKeeper::Stop, _))) => false,
-            Ok(Some(_)) => {
-                let _ = protocol::send(from.as_fd(), &FromKeeper::World(self.overview()), &[]);
-                true
-            }
-            _ => true,
+    fn obey(&mut self, order: ToKeeper) -> FromKeeper {
+        let done = match order {
+            ToKeeper::AddHost(name) => self.add_host(&name),
+            ToKeeper::Await => self.await_hosts(),
+            ToKeeper::Show | ToKeeper::Boot(_) | ToKeeper::Stop => Ok(()),
+        };
+        match done {
+            Ok(()) => FromKeeper::World(self.overview()),
+            Err(error) => FromKeeper::Failed((&error).into()),
         }
+    }
+
+    /// One order of another tool, which stays connected as long as it likes. Only its stop ends the bottle, its going away does not.
+    fn visit(&mut self, visitors: &mut Vec<OwnedFd>, index: usize) -> bool {
+        match protocol::receive::<ToKeeper>(visitors[index].as_fd()) {
+            Ok(Some((ToKeeper::Stop, _))) => return false,
+            Ok(Some((order, _))) => {
+                let answer = self.obey(order);
+                if protocol::send(visitors[index].as_fd(), &answer, &[]).is_err() {
+                    visitors.remove(index);
+                }
+            }
+            _ => drop(visitors.remove(index)),
+        }
+        true
     }
 
     /// What PID 1 tells when nobody asked. False when it is gone.
@@ -459,11 +375,13 @@ impl Keeper {
         }
     }
 
-    /// Ends everything. The cgroups that could not be removed come back.
+    /// Ends everything. Why something could not be removed comes back.
     fn end(&mut self) -> Vec<crate::kernel::Error> {
         let _ = process::signal(self.init.fd.as_fd(), Signal::SIGKILL as i32);
         let _ = process::wait(self.init.fd.as_fd());
-        self.world.hierarchies.remove()
+        let mut left = self.world.hierarchies.remove();
+        left.extend(self.uplink.take().and_then(|uplink| uplink.close().err()));
+        left
     }
 }
 

@@ -110,6 +110,12 @@ pub fn layers() -> Vec<PathBuf> {
     layers
 }
 
+/// Whether `path` is `/etc` and has mounts in it.
+pub fn is_divided_etc(path: &Path) -> bool {
+    let inside = |mount: &Mount| mount.target.starts_with(path) && mount.target != path;
+    path == Path::new("/etc") && mountinfo::own().unwrap_or_default().iter().any(inside)
+}
+
 fn not_files(mount: &Mount) -> bool {
     NOT_FILES.contains(&mount.fstype.as_str()) || mount.fstype.starts_with("fuse")
 }

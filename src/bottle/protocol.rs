@@ -123,6 +123,8 @@ pub enum ToHost {
     Probe(Probe),
     /// Write a file; its content is in the descriptor.
     Write { path: String, mode: u32 },
+    /// Another host has come: its name is to be known here.
+    Know { address: Ipv4Addr, name: String },
     /// Open a file and send its descriptor.
     Read { path: String },
     /// Remove a file of ours.

@@ -60,7 +60,7 @@ pub fn host(world: &World, name: &str) -> Result<(), Error> {
     if done.exists() {
         return Ok(());
     }
-    let seeded = folders(world, &place).and_then(|()| covers(world, &place));
+    let seeded = folders(world, &place).and_then(|()| copies(world, &place)).and_then(|()| covers(world, &place));
     seeded.map_err(Error::at(format!("prepare the files of the host `{name}`")))?;
     // Nothing here waits for the disk: a file system that keeps a journal keeps its order too, so after a power cut the note is there only with all
     // that was made before it (a cover may have lost its text, and still covers).
@@ -84,7 +84,68 @@ fn folders(world: &World, place: &Path) -> kernel::Result<()> {
         mode(&made, one.mode)?;
         own(world, &made, (0, 0))?;
     }
-    if world.layout == Layout::Folders { frame(world, &place.join(DISK).join("frame")) } else { Ok(()) }
+    if world.layout == Layout::Whole {
+        return Ok(());
+    }
+    for layer in world.layers.iter().filter(|layer| !layer.copied) {
+        take_over(world, &layer.path, &place.join(UPPER).join(layer.key()), depth(&layer.path))?;
+    }
+    frame(world, &place.join(DISK).join("frame"))
+}
+
+/// How deep the folders of a layer are taken over: all of `/etc`, and of the large ones what a learner changes.
+fn depth(layer: &Path) -> usize {
+    match layer.to_str() {
+        Some("/etc" | "/srv" | "/opt") => 8,
+        Some("/var") => 3,
+        _ => 2,
+    }
+}
+
+/// Gives the upper layer a folder for each of the lower one. Without an id map the machine's folders belong to nobody in the bottle, and not even
+/// its root may remove `/bin/ls` from one of those; those of the upper layer are the bottle's own.
+fn take_over(world: &World, lower: &Path, upper: &Path, depth: usize) -> kernel::Result<()> {
+    // What is hidden shall not even show the names of its folders.
+    if depth == 0 || machine::HIDDEN_FOLDERS.iter().any(|hidden| lower == Path::new(hidden)) {
+        return Ok(());
+    }
+    for name in fs::list(lower).unwrap_or_default() {
+        let (below, above) = (lower.join(&name), upper.join(&name));
+        if std::fs::symlink_metadata(&below).is_ok_and(|data| data.is_dir()) {
+            fs::create_dir_all(&above, 0o755)?;
+            like(world, &below, &above)?;
+            take_over(world, &below, &above, depth - 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// The folders that a host has a copy of. Files that we may not read are not in it, and no devices or sockets.
+fn copies(world: &World, place: &Path) -> kernel::Result<()> {
+    let copied = world.layers.iter().filter(|layer| layer.copied);
+    copied.into_iter().try_for_each(|layer| copy(&layer.path, &place.join(UPPER).join(layer.key())))
+}
+
+fn copy(from: &Path, to: &Path) -> kernel::Result<()> {
+    fs::create_dir_all(to, 0o755)?;
+    if machine::HIDDEN_FOLDERS.iter().any(|hidden| from == Path::new(hidden)) {
+        return Ok(());
+    }
+    for name in fs::list(from).unwrap_or_default() {
+        let (source, target) = (from.join(&name), to.join(&name));
+        let Ok(data) = std::fs::symlink_metadata(&source) else { continue };
+        if data.is_dir() {
+            copy(&source, &target)?;
+        } else if let Ok(leads_to) = std::fs::read_link(&source) {
+            let made = std::os::unix::fs::symlink(leads_to, &target);
+            made.map_err(|error| kernel::Error::from_io("symlink", target.display(), &error))?;
+        } else if data.is_file()
+            && let Ok(content) = fs::read_bytes(&source)
+        {
+            fs::put(&target, &content, data.mode() & 0o777)?;
+        }
+    }
+    Ok(())
 }
 
 /// The root folder of a host whose top-level folders are overlaid one by one: empty folders, and the machine's links.

@@ -28,11 +28,18 @@ pub struct State {
 
 /// The folder of all state: `$BOTTLESHIP_STATE`, else `/var/lib/bottleship` for root and the user's own state folder for others.
 pub fn root() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let environment: Vec<(String, String)> = std::env::vars().collect();
+    root_in(&environment, rustix::process::geteuid().as_raw())
+}
+
+/// The same for a process of the user `user` with this environment.
+pub fn root_in(environment: &[(String, String)], user: u32) -> PathBuf {
+    let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let set = |name: &str| value(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(chosen) = set("BOTTLESHIP_STATE") {
         return std::path::absolute(&chosen).unwrap_or(chosen);
     }
-    if mode() == Mode::Root {
+    if user == 0 {
         return PathBuf::from("/var/lib/bottleship");
     }
     let home = set("HOME").unwrap_or_else(|| PathBuf::from("/tmp"));
@@ -44,9 +51,9 @@ pub fn bin() -> PathBuf {
     root().join("bin")
 }
 
-/// The mode that the effective user has.
+/// The mode that the effective user has. Root of a user namespace (in a container, say) has an ordinary user's.
 pub fn mode() -> Mode {
-    if rustix::process::geteuid().is_root() { Mode::Root } else { Mode::Rootless }
+    if super::ids::machine_root() { Mode::Root } else { Mode::Rootless }
 }
 
 /// Checks the name of a bottle or a host: it becomes a folder, a cgroup, a host name and part of a link's name.
@@ -66,6 +73,14 @@ pub fn all() -> Vec<State> {
     let folder = root().join("bottles");
     let names = fs::list(&folder).unwrap_or_default();
     names.into_iter().filter_map(|name| State::of(&name).ok()).collect()
+}
+
+/// Whether somebody holds the lock in this file. One that we may not open is taken for held: it is another user's.
+pub fn held(lock: &Path) -> bool {
+    match rustix::fs::open(lock, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Bits::empty()) {
+        Ok(file) => rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
+        Err(errno) => errno == rustix::io::Errno::ACCESS,
+    }
 }
 
 impl State {
@@ -128,7 +143,7 @@ impl State {
 
     /// Whether a keeper or a PID 1 of this bottle lives.
     pub fn running(&self) -> bool {
-        self.path("lock").exists() && matches!(self.lock(), Err(Error::Busy { .. }))
+        held(&self.path("lock"))
     }
 
     /// What the bottle is called outside its folder (cgroups, nft tables): its name, and a mark of the state folder unless that is the usual one,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::ceiling::Hierarchies;
 use super::ids::Ids;
 use super::state::State;
-use super::{Error, Mode, Spec, machine};
-use crate::kernel::{self, mount, ns, process};
+use super::{Error, Mode, Spec, machine, share};
+use crate::kernel::{self, mount, ns};
 
 /// How a host's root is made of the machine's file systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub enum Layout {
 pub struct Layer {
     /// Where it is on the machine, and in a host.
     pub path: PathBuf,
+    /// Whether a host has a copy of it. An ordinary user cannot overlay what has other mounts in it, as `/etc` has in a container, and without an
+    /// `/etc` of its own no host can have a name.
+    pub copied: bool,
 }
 
 impl Layer {
@@ -73,8 +76,8 @@ impl World {
     /// The layers for a layout.
     pub fn layers_of(layout: Layout) -> Vec<Layer> {
         match layout {
-            Layout::Whole => machine::layers().into_iter().map(|path| Layer { path }).collect(),
-            Layout::Folders => folders().into_iter().map(|path| Layer { path }).collect(),
+            Layout::Whole => machine::layers().into_iter().map(|path| Layer { path, copied: false }).collect(),
+            Layout::Folders => folders().into_iter().map(|path| Layer { copied: machine::is_divided_etc(&path), path }).collect(),
         }
     }
 
@@ -125,42 +128,10 @@ impl Trees {
             mount::id_map(tree.as_fd(), namespace.as_fd()).map_err(Error::at("map the owners of the machine's files"))?;
         }
         if let (Some(tree), Some(path)) = (&self.share, &world.spec.share) {
-            let mapped = share_map(path, world.ids.root()).and_then(|map| {
-                mount::id_map(tree.as_fd(), map.as_fd()).map_err(Error::at(format!("map the owners of `{}`", path.display())))
-            });
-            mapped?;
+            share::map(tree, path, world.ids.root())?;
         }
         Ok(())
     }
-}
-
-/// A user namespace in which the owner of `path` is the bottle's root, to map the shared folder with.
-fn share_map(path: &Path, root: (u32, u32)) -> Result<OwnedFd, Error> {
-    use std::os::unix::fs::MetadataExt as _;
-    let doing = || format!("share `{}`", path.display());
-    let data = std::fs::metadata(path).map_err(|error| kernel::Error::from_io("stat", path.display(), &error));
-    let data = data.map_err(Error::at(doing()))?;
-    let (ours, theirs) = kernel::socket::pair().map_err(Error::at(doing()))?;
-    let holder = process::clone3(nix::sched::CloneFlags::CLONE_NEWUSER, None, || {
-        // Lives until the parent lets go, only to hold the namespace.
-        let _ = kernel::exec::close_all_but(&[theirs.as_fd()]);
-        let _ = kernel::socket::receive(theirs.as_fd());
-        0
-    });
-    let holder = holder.map_err(Error::at(doing()))?;
-    let one = |inside, outside| vec![(inside, outside, 1)];
-    let ids = Ids { users: one(data.uid(), root.0), groups: one(data.gid(), root.1), by_program: false };
-    let extent = |list: &[(u32, u32, u32)]| {
-        list.iter()
-            .map(|(inside, outside, count)| kernel::idmap::Extent { inside: *inside, outside: *outside, count: *count })
-            .collect::<Vec<_>>()
-    };
-    let written = kernel::idmap::write_users(holder.pid, &extent(&ids.users))
-        .and_then(|()| kernel::idmap::write_groups(holder.pid, &extent(&ids.groups)))
-        .and_then(|()| ns::open(holder.pid, "user"));
-    drop(ours);
-    let _ = process::wait(holder.fd.as_fd());
-    written.map_err(Error::at(doing()))
 }
 
 /// Whether `/` of this machine can be the id-mapped lower layer of an overlay: tried on a detached copy that nobody sees.

@@ -145,6 +145,9 @@ pub struct Typed {
     pub verb: bool,
 }
 
+/// What the disk keeps for the history, beyond its end.
+const RESERVE: u64 = 128 * 1024;
+
 /// A learner's progress on disk.
 #[derive(Debug)]
 pub struct Progress {
@@ -218,6 +221,8 @@ impl Progress {
             return Err(fail(error).into());
         }
         self.ragged = false;
+        // With a full disk the learner can still type, so that they can make room. A file system without this does without.
+        let _ = kernel::fs::reserve(&file, RESERVE);
         self.typed.push(typed);
         Ok(())
     }

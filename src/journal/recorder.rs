@@ -11,7 +11,10 @@ use serde_json::json;
 
 use super::Event;
 use super::reader::parse;
-use crate::kernel::{Error, Result, xray};
+use crate::kernel::{Error, Result, fs, xray};
+
+/// What the disk keeps for the journal: with a full disk the learner can still type, so that they can make room.
+const RESERVE: u64 = 512 * 1024;
 
 /// Who outside of the bottle speaks: nobody in it may use these names.
 const OUTSIDE: &[&str] = &["you", "course", "check", "keeper", "kernel"];
@@ -26,6 +29,8 @@ pub struct Recorder {
     file: File,
     path: PathBuf,
     next: u64,
+    /// How many bytes more were reserved, and how many of them may be used up by now.
+    reserved: u64,
     /// The last `line` event without its `line.end`: the cause of whatever comes without one.
     open_line: u64,
     /// What is left to the processes in the bottle.
@@ -47,7 +52,8 @@ impl Recorder {
             file.set_len(parsed.used as u64).map_err(fail("cut the unfinished line of the journal"))?;
         }
         file.seek(SeekFrom::End(0)).map_err(fail("seek in the journal"))?;
-        let mut recorder = Recorder { file, path: path.to_owned(), next: 1, open_line: 0, allowance: ALLOWANCE };
+        let mut recorder = Recorder { file, path: path.to_owned(), next: 1, reserved: 0, open_line: 0, allowance: ALLOWANCE };
+        recorder.reserve(0);
         for event in &parsed.events {
             recorder.follow(event);
         }
@@ -78,8 +84,17 @@ impl Recorder {
             }
             return Err(self.refused(&error));
         }
+        self.reserve(line.len() as u64);
         self.follow(&event);
         Ok(event.seq)
+    }
+
+    /// Counts what was written against the reserve, and renews it when half of it is gone. Without room for one the journal lives from hand to mouth.
+    fn reserve(&mut self, written: u64) {
+        self.reserved = self.reserved.saturating_sub(written);
+        if self.reserved < RESERVE / 2 && fs::reserve(&self.file, RESERVE).is_ok() {
+            self.reserved = RESERVE;
+        }
     }
 
     /// Answers one message of [`super::Client`]: an event as JSON; the answer is `{"seq": n}` or `{"error": "..."}`.

@@ -32,7 +32,12 @@ impl Error {
     /// What a person can do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match (self.call, self.errno) {
-            (_, Errno::ENOSPC) => Some("the disk, or a limit such as user.max_user_namespaces, is full: see `df` and `sysctl user`"),
+            ("unshare" | "clone3", Errno::ENOSPC | Errno::EUSERS) => {
+                Some("a limit of namespaces is reached: see `sysctl user`, and raise `user.max_user_namespaces` as root")
+            }
+            (_, Errno::ENOSPC | Errno::EDQUOT) => {
+                Some("the disk is full: `df` and `du` show where; make room, or choose another folder with BOTTLESHIP_STATE")
+            }
             (_, Errno::EMFILE | Errno::ENFILE) => Some("too many open files: see `ulimit -n`"),
             ("unshare" | "clone3", Errno::EPERM) => Some(
                 "this machine forbids new user namespaces: run with sudo, or allow them with `sysctl kernel.unprivileged_userns_clone=1` (Debian) or `sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu)",

@@ -66,6 +66,16 @@ pub fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     })
 }
 
+/// Has the disk keep `bytes` more for a file than it is long, so that it can go on growing when the disk is full. The file's length stays.
+///
+/// # Errors
+/// ENOSPC when that much is not free, EOPNOTSUPP where the file system has no such thing.
+pub fn reserve(file: &fs::File, bytes: u64) -> Result<()> {
+    let length = file.metadata().map_err(|error| Error::from_io("stat", "a file to reserve for", &error))?.len();
+    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, length, bytes)
+        .map_err(|errno| Error::new("fallocate", "a file to reserve for", super::root::from_rustix(errno)))
+}
+
 /// Reads a whole file as bytes.
 ///
 /// # Errors

@@ -1,10 +1,11 @@
 //! Netlink: how the kernel's network is asked and changed without any program (netlink(7), RFC 3549).
 //!
 //! A request is a header, a fixed part of its family, and attributes (type, length, bytes, padded to four); the kernel answers each with
-//! an acknowledgement that carries an errno. [`route`] speaks links, addresses and routes; [`nft`] speaks nftables.
+//! an acknowledgement that carries an errno. [`route`] changes links, addresses and routes, [`look`] lists them; [`nft`] speaks nftables.
 //!
 //! Lengths are 16 bits wide on the wire. An attribute that does not fit is refused here and never cut (CVE-2021-43784).
 
+pub mod look;
 pub mod nft;
 pub mod route;
 

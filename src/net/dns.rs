@@ -95,10 +95,11 @@ fn reverse(name: &str) -> Option<Ipv4Addr> {
 }
 
 /// Answers on both sockets until one of them fails. Never returns otherwise; made to be the last thing that a process does.
+/// `zone` is asked for anew with every question: the world changes while the server runs.
 ///
 /// # Errors
 /// poll(2) or the receiving of a socket failed. What a single client does wrong ends only its own connection.
-pub fn serve(zone: &Zone, udp: &UdpSocket, tcp: &TcpListener) -> io::Result<()> {
+pub fn serve(zone: impl Fn() -> Zone, udp: &UdpSocket, tcp: &TcpListener) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let mut ready = [PollFd::new(udp.as_fd(), PollFlags::POLLIN), PollFd::new(tcp.as_fd(), PollFlags::POLLIN)];
@@ -109,13 +110,13 @@ pub fn serve(zone: &Zone, udp: &UdpSocket, tcp: &TcpListener) -> io::Result<()> 
         let [datagram, connection] = ready.map(|socket| socket.any().unwrap_or(false));
         if datagram {
             let (length, client) = udp.recv_from(&mut buffer)?;
-            if let Some(reply) = answer(zone, &buffer[..length], true) {
+            if let Some(reply) = answer(&zone(), &buffer[..length], true) {
                 // The client may be gone; that is its own affair.
                 let _ = udp.send_to(&reply, client);
             }
         }
         if connection && let Ok((client, _)) = tcp.accept() {
-            let _ = converse(zone, client);
+            let _ = converse(&zone(), client);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `bottleship ls | rm | doctor`, and the hidden commands that are the processes of a bottle.
+//! `bottleship ls | rm`, and the hidden commands that are the processes of a bottle.
 
 use std::process::ExitCode;
 
@@ -16,8 +16,6 @@ pub const HOST_INIT: Tool = Tool { command: host_init_command, run: host_init };
 pub const LS: Tool = Tool { command: ls_command, run: ls };
 /// The end of a bottle.
 pub const RM: Tool = Tool { command: rm_command, run: rm };
-/// What this machine can do, and what is left on it.
-pub const DOCTOR: Tool = Tool { command: doctor_command, run: doctor };
 
 fn name_argument() -> Arg {
     Arg::new("NAME").required(true)
@@ -91,33 +89,4 @@ fn rm(arguments: &ArgMatches) -> ExitCode {
         }
     }
     code
-}
-
-fn doctor_command() -> Command {
-    Command::new("doctor")
-        .about("Tell what dead bottles left on this machine; exit code 1 if there is anything")
-        .arg(Arg::new("fix").long("fix").action(ArgAction::SetTrue).help("Remove it"))
-}
-
-fn doctor(arguments: &ArgMatches) -> ExitCode {
-    if arguments.get_flag("fix") {
-        doctor::clean_all();
-    }
-    match doctor::residue() {
-        Ok(found) if found.is_empty() => {
-            println!("nothing is left of bottles that do not run");
-            ExitCode::SUCCESS
-        }
-        Ok(found) => {
-            for residue in &found {
-                println!("{:<8}  {}  (of the bottle `{}`)", residue.kind, residue.what, residue.bottle);
-            }
-            println!("{} things are left: `bottleship doctor --fix` removes them", found.len());
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("error: look for what bottles left\ncause: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }

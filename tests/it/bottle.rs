@@ -6,14 +6,26 @@ use std::time::Duration;
 
 use super::support::{Output, Rights, Sandbox, rights, skip};
 
+mod doctor;
+mod ends;
+mod escape;
+mod internet;
+mod rootless;
+mod share;
+
 /// Types lines at the prompt of a fresh bottle, without a terminal.
 fn typed(sandbox: &Sandbox, lines: &str) -> Output {
-    sandbox.bottleship(["--plain"]).input(lines).patience(Duration::from_secs(120)).output()
+    typed_with(sandbox, &[], lines)
+}
+
+/// The same, with options.
+fn typed_with(sandbox: &Sandbox, options: &[&str], lines: &str) -> Output {
+    sandbox.bottleship(["--plain"]).args(options).input(lines).patience(Duration::from_secs(120)).output()
 }
 
 /// Nothing of a bottle of this sandbox is left on the machine.
 fn clean(sandbox: &Sandbox) {
-    let doctor = sandbox.bottleship(["doctor"]).output();
+    let doctor = sandbox.bottleship(["doctor", "--left"]).output();
     assert_eq!(doctor.code(), 0, "residue: {doctor}");
     let state = sandbox.state().display().to_string();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

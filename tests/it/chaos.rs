@@ -12,7 +12,7 @@ use super::support::{Sandbox, binary, eventually, wait};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A prompt that runs a script which does not end, in a bottle of its own.
-fn start(sandbox: &Sandbox) -> Child {
+pub fn start(sandbox: &Sandbox) -> Child {
     let script = sandbox.path().join("script");
     fs::write(&script, "sleep 600\n").expect("write the script");
     let mut command = std::process::Command::new(binary());
@@ -22,7 +22,7 @@ fn start(sandbox: &Sandbox) -> Child {
 }
 
 /// The process and all below it, oldest first.
-fn family(pid: u32) -> Vec<u32> {
+pub fn family(pid: u32) -> Vec<u32> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").expect("read /proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -50,7 +50,7 @@ fn way_to_script(members: &[u32]) -> Vec<u32> {
     std::iter::successors(script, |pid| parent(*pid).filter(|parent| members.contains(parent))).collect()
 }
 
-fn script_runs(family: &[u32]) -> bool {
+pub fn script_runs(family: &[u32]) -> bool {
     family.iter().any(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep"))
 }
 

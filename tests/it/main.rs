@@ -4,6 +4,7 @@ mod bottle;
 mod chaos;
 mod course;
 mod map;
+mod ports;
 mod prompt;
 mod prover;
 mod security;

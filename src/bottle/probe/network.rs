@@ -8,16 +8,18 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use super::Netns;
+use crate::kernel::netlink::Socket;
 use crate::kernel::root::Root;
-use crate::kernel::{Result, links, look, ns};
+use crate::kernel::{Result, look, ns};
 
 /// What there is in a network namespace.
 pub(super) fn look(at: &Netns) -> Result<Value> {
     enter(at)?;
-    let links = links::links()?;
+    let mut socket = Socket::route()?;
+    let links = socket.links()?;
     let name = |index: u32| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
     let routes: Vec<Value> =
-        links::routes()?.iter().map(|route| json!({ "to": route.to, "via": route.via, "link": route.link.and_then(name) })).collect();
+        socket.routes()?.iter().map(|route| json!({ "to": route.to, "via": route.via, "link": route.link.and_then(name) })).collect();
     let links: Vec<Value> = links
         .iter()
         .map(|link| {

@@ -13,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Netns, cgroups, files, network, processes};
 use crate::kernel::look::Look;
+use crate::kernel::netlink::Socket;
 use crate::kernel::root::Root;
-use crate::kernel::{Result, fs, links};
+use crate::kernel::{Result, fs};
 
 /// Folders that a snapshot does not look into.
 const VOLATILE: [&str; 8] =
@@ -65,7 +66,7 @@ pub(super) fn census() -> Result<Value> {
         "namespace": namespaces,
         "mount": length(processes::mounts(None)?, "mounts"),
         "cgroup": length(cgroups::all().unwrap_or_default(), "cgroups"),
-        "link": links::links()?.len(),
+        "link": Socket::route()?.links()?.len(),
         "network namespace": length(network::named()?, "netns"),
         "container": length(containers()?, "containers"),
         "limits": cgroups::limits().unwrap_or_default(),

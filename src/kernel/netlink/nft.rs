@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::super::error::Result;
 use super::super::xray;
-use super::{Request, Socket};
+use super::{Request, Socket, attributes, look};
 
 const SUBSYSTEM: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8;
 const IPV4: u8 = libc::NFPROTO_IPV4 as u8;
@@ -16,6 +16,8 @@ const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE;
 /// Attribute numbers of linux/netfilter/nf_tables.h, which libc does not have. The same number means another thing in another nest.
 mod attr {
     pub const TABLE_NAME: u16 = 1;
+    pub const TABLE_FLAGS: u16 = 2;
+    pub const TABLE_USERDATA: u16 = 6;
     pub const CHAIN_TABLE: u16 = 1;
     pub const CHAIN_NAME: u16 = 3;
     pub const CHAIN_HOOK: u16 = 4;
@@ -59,22 +61,84 @@ fn batch(requests: Vec<Request>) -> Vec<Request> {
     all
 }
 
+/// `NFT_TABLE_F_OWNER`: the table belongs to the socket that made it, and goes with it. Since Linux 5.12.
+const OWNED: u32 = 2;
+/// The type of a comment among a table's user data (`NFTNL_UDATA_TABLE_COMMENT`), and the most that user data may hold.
+const COMMENT: u8 = 0;
+const USERDATA: usize = 256;
+/// `struct nfgenmsg` before the attributes of an answer.
+const PART: usize = 4;
+
 impl Socket {
-    /// Adds the IPv4 table `table` that masquerades what comes from `source`/`prefix` and leaves by another link than `inside`.
+    /// Adds the IPv4 table `table` that masquerades what comes from the network `source` and leaves by another link than `inside`.
+    /// `comment` is shown by `nft list tables`; an `owned` table goes with this socket, and nobody else can change it.
     ///
     /// # Errors
-    /// EEXIST when the table is there, EOPNOTSUPP on a kernel without nftables or NAT.
-    pub fn add_masquerade(&mut self, table: &str, source: Ipv4Addr, prefix: u8, inside: &str) -> Result<()> {
-        let requests = batch(vec![new_table(table), new_postrouting(table), new_masquerade(table, source, prefix, inside)]);
-        xray::call("nft add", &table, format_args!("table ip {table}: {source}/{prefix} oifname != {inside} masquerade"), || {
+    /// EEXIST when the table is there, EOPNOTSUPP on a kernel without nftables or NAT, EINVAL or EOPNOTSUPP for `owned` before Linux 5.12.
+    pub fn add_masquerade(&mut self, table: &str, comment: Option<&str>, owned: bool, source: (Ipv4Addr, u8), inside: &str) -> Result<()> {
+        let (network, prefix) = source;
+        let new = new_table(table, comment, owned);
+        let requests = batch(vec![new, new_postrouting(table), new_masquerade(table, network, prefix, inside)]);
+        xray::call("nft add", &table, format_args!("table ip {table}: {network}/{prefix} oifname != {inside} masquerade"), || {
             self.ask_all(requests).map(drop)
         })
     }
+
+    /// Removes the IPv4 table `table` with everything in it.
+    ///
+    /// # Errors
+    /// ENOENT when there is none, EPERM when it belongs to another socket.
+    pub fn delete_table(&mut self, table: &str) -> Result<()> {
+        let kind = SUBSYSTEM | libc::NFT_MSG_DELTABLE as u16;
+        let request = Request::new(kind, libc::NLM_F_ACK, &part(IPV4, 0)).text(attr::TABLE_NAME, table);
+        xray::call("nft delete", &table, format_args!("table ip {table}"), || self.ask_all(batch(vec![request])).map(drop))
+    }
+
+    /// The names and comments of the IPv4 tables.
+    ///
+    /// # Errors
+    /// EPERM for an ordinary user, EOPNOTSUPP on a kernel without nftables.
+    pub fn tables(&mut self) -> Result<Vec<(String, String)>> {
+        let kind = SUBSYSTEM | libc::NFT_MSG_GETTABLE as u16;
+        let request = Request::new(kind, libc::NLM_F_DUMP, &part(IPV4, 0));
+        let answers = xray::call("nft list", &"tables", format_args!("tables"), || self.ask(request))?;
+        Ok(answers.iter().filter_map(|(_, body)| table(body)).collect())
+    }
 }
 
-fn new_table(table: &str) -> Request {
+fn table(body: &[u8]) -> Option<(String, String)> {
+    let all = attributes(body.get(PART..)?);
+    let found = |wanted| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    Some((look::text(found(attr::TABLE_NAME)?), comment(found(attr::TABLE_USERDATA).unwrap_or_default())))
+}
+
+/// User data are entries of one byte of type, one of length, and the bytes.
+fn comment(mut data: &[u8]) -> String {
+    while let [kind, length, rest @ ..] = data {
+        let Some((value, after)) = rest.split_at_checked(usize::from(*length)) else { break };
+        if *kind == COMMENT {
+            return look::text(value);
+        }
+        data = after;
+    }
+    String::new()
+}
+
+fn new_table(table: &str, comment: Option<&str>, owned: bool) -> Request {
     let kind = SUBSYSTEM | libc::NFT_MSG_NEWTABLE as u16;
-    Request::new(kind, CREATE | libc::NLM_F_EXCL, &part(IPV4, 0)).text(attr::TABLE_NAME, table)
+    let mut request = Request::new(kind, CREATE | libc::NLM_F_EXCL, &part(IPV4, 0)).text(attr::TABLE_NAME, table);
+    if owned {
+        request = request.big(attr::TABLE_FLAGS, OWNED);
+    }
+    if let Some(comment) = comment
+        && comment.len() + 3 <= USERDATA - 1
+    {
+        let mut data = vec![COMMENT, comment.len() as u8 + 1];
+        data.extend_from_slice(comment.as_bytes());
+        data.push(0);
+        request = request.attr(attr::TABLE_USERDATA, &data);
+    }
+    request
 }
 
 /// `type nat hook postrouting priority srcnat`.
@@ -129,4 +193,18 @@ fn compare(list: Request, operator: u32, value: &[u8]) -> Request {
 
 fn expression(list: Request, name: &str, fill: impl FnOnce(Request) -> Request) -> Request {
     list.nested(attr::LIST_ELEM, |element| element.text(attr::EXPR_NAME, name).nested(attr::EXPR_DATA, fill))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_found_among_other_user_data_and_cut_data_are_survived() {
+        let data = [7, 2, 1, 1, COMMENT, 3, b'h', b'i', 0];
+        assert_eq!(comment(&data), "hi");
+        for cut in 0..data.len() {
+            let _ = (comment(&data[..cut]), table(&data[..cut]));
+        }
+    }
 }

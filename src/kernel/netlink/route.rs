@@ -5,24 +5,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::super::error::{Errno, Result};
 use super::super::xray;
-use super::{Request, Socket, attributes};
+use super::{Request, Socket, look};
 
 /// `VETH_INFO_PEER` of linux/veth.h.
 const VETH_PEER: u16 = 1;
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-
-/// A link, as a dump lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Its number in its network namespace.
-    pub index: u32,
-    /// Its name.
-    pub name: String,
-    /// `bridge`, `veth`, `tun`, ...; empty for a plain device.
-    pub kind: String,
-    /// Whether it is up.
-    pub up: bool,
-}
 
 /// `struct ifinfomsg`: family, pad, type, index, flags, change.
 fn link_part(index: u32, flags: u32, change: u32) -> Vec<u8> {
@@ -73,6 +60,26 @@ impl Socket {
         let request =
             Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, if up { flag } else { 0 }, flag)).text(libc::IFLA_IFNAME, name);
         self.done("link set", name, format_args!("{name} {}", if up { "up" } else { "down" }), request)
+    }
+
+    /// Notes something on a link, at most 255 bytes (`ip link set NAME alias NOTE`).
+    ///
+    /// # Errors
+    /// ENODEV when there is none, EINVAL when the note is too long.
+    pub fn set_alias(&mut self, name: &str, note: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .attr(libc::IFLA_IFALIAS, note.as_bytes());
+        self.done("link set", name, format_args!("{name} alias {note}"), request)
+    }
+
+    /// Removes a link, and with a veth its peer.
+    ///
+    /// # Errors
+    /// ENODEV when there is none.
+    pub fn delete_link(&mut self, name: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name);
+        self.done("link delete", name, format_args!("{name}"), request)
     }
 
     /// Plugs a link into a bridge.
@@ -136,7 +143,7 @@ impl Socket {
     pub fn index(&mut self, name: &str) -> Result<u32> {
         let request = Request::new(libc::RTM_GETLINK, libc::NLM_F_ACK, &link_part(0, 0, 0)).text(libc::IFLA_IFNAME, name);
         let answers = xray::call("netlink link get", &name, format_args!("link get {name}"), || self.ask(request))?;
-        let found = answers.iter().find_map(|(_, body)| parse_link(body));
+        let found = answers.iter().find_map(|(_, body)| look::link(body));
         found.map(|link| link.index).ok_or_else(|| super::super::Error::new("netlink link get", name, Errno::ENODEV))
     }
 
@@ -236,25 +243,4 @@ fn route_part(prefix: u8, kind: u8) -> Vec<u8> {
 
 fn with_target(request: Request, target: Ipv4Addr, prefix: u8) -> Request {
     if prefix == 0 { request } else { request.attr(libc::RTA_DST, &target.octets()) }
-}
-
-fn parse_link(body: &[u8]) -> Option<Link> {
-    let number = |at: usize| body.get(at..at + 4).map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    let (index, flags) = (number(4)?, number(8)?);
-    let mut link = Link { index, name: String::new(), kind: String::new(), up: flags & libc::IFF_UP as u32 != 0 };
-    for (kind, value) in attributes(body.get(16..)?) {
-        match kind {
-            libc::IFLA_IFNAME => link.name = text(value),
-            libc::IFLA_LINKINFO => {
-                let info = attributes(value);
-                link.kind = info.iter().find(|(kind, _)| *kind == libc::IFLA_INFO_KIND).map_or(String::new(), |(_, value)| text(value));
-            }
-            _ => {}
-        }
-    }
-    Some(link)
-}
-
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }

@@ -27,6 +27,7 @@ const ROWS: &[(&str, Proof)] = &[
     ("CVE-2021-30465, CVE-2024-45310", Tests(&["cve_2021_30465_and_cve_2024_45310_a_mount_point_that_is_swapped"])),
     ("CVE-2022-29162, CVE-2022-27650, CVE-2022-24769", Tests(&["cve_2022_29162_no_inheritable_capabilities"])),
     ("CVE-2023-25809", Tests(&["cve_2023_25809_the_machines_cgroups_cannot_be_written"])),
+    ("CVE-2021-43784", Unit("src/kernel/netlink.rs", "cve_2021_43784_an_attribute_that_is_too_long_is_refused_and_not_cut")),
     ("CVE-2026-30892", Tests(&["cve_2026_30892_users_are_read_exactly"])),
     ("CVE-2019-18837", Tests(&["cve_2019_18837_a_mount_point_behind_a_link"])),
     ("CVE-2022-0185, CVE-2022-0492", Tests(&["cve_2022_0185_and_cve_2022_0492_new_namespaces_and_mounts_are_refused"])),
@@ -51,7 +52,32 @@ const ROWS: &[(&str, Proof)] = &[
         ]),
     ),
     ("ids that are paths", Tests(&["ids_that_are_paths_are_refused_everywhere"])),
+    ("cgroups that lead upwards (crun's sub-cgroup and delegate-cgroup)", Tests(&["cgroup_paths_that_lead_upwards_are_refused"])),
     ("rule: one handle for all paths below a root", Unit("src/kernel/root.rs", "a_link_to_the_outside_stays_inside")),
+    (
+        "rule: one procfs, proved to be one, for every write",
+        Tests(&["cve_2025_52881_a_sysctl_that_lands_elsewhere", "cve_2019_19921_proc_and_sys_must_be_ordinary_directories"]),
+    ),
+    ("rule: the program in a container is sealed", Tests(&["cve_2019_5736_a_container_that_overwrites_who_enters"])),
+    (
+        "rule: devices and terminals by descriptor",
+        Tests(&["cve_2025_31133_a_mask_that_is_a_link", "cve_2025_52565_a_console_that_is_swapped"]),
+    ),
+    ("rule: no name service is loaded into the program", Tests(&["rule_no_name_service"])),
+    ("rule: no TCP and no abstract socket by default, CVE-2020-15257", Tests(&["rule_no_tcp_by_default"])),
+    ("a learner who is root: settings, sysrq, core_pattern", Tests(&["no_setting_of_the_machine_can_be_written_from_inside"])),
+    ("a learner who is root: files of the machine", Tests(&["no_way_leads_to_a_file_of_the_machine"])),
+    ("a learner who is root: devices", Tests(&["devices_and_disks_of_the_machine_are_out_of_reach"])),
+    ("a learner who is root: a fork bomb", Tests(&["a_fork_bomb_ends_at_the_ceiling_of_the_bottle"])),
+    (
+        "a learner who is root: a memory hog",
+        Tests(&["a_memory_hog_in_a_fence_is_killed_and_the_bottle_has_a_ceiling_below_the_machines_memory"]),
+    ),
+    ("a learner who is root: kill -9 -1", Tests(&["kill_all_as_root_of_the_bench_ends_only_what_is_in_the_bottle"])),
+    (
+        "rule: limits while decoding, and one generator of hostile archives",
+        Cannot("there are no images yet: their rows are section 5.2 of the list and come with the image store"),
+    ),
     ("rule: no program of the machine or the image is executed for the runtime", Tests(&["rule_no_external_programs"])),
     ("rule: every descriptor is closed", Tests(&["cve_2024_21626_a_working_directory_below_a_leaked_descriptor"])),
     ("rule: device nodes are out of reach", Tests(&["devices_of_the_machine_are_out_of_reach"])),
@@ -65,6 +91,8 @@ const SOURCES: &[&str] = &[
     include_str!("processes.rs"),
     include_str!("rights_inside.rs"),
     include_str!("terminal.rs"),
+    include_str!("../bottle.rs"),
+    include_str!("../bottle/escape.rs"),
 ];
 
 /// No row without its test; what cannot be proved is said on every run.

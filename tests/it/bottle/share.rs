@@ -1,0 +1,47 @@
+//! `--share DIR`: one folder of the machine, read-write, owned by the bottle's root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+
+use super::{clean, root, typed_with};
+use crate::support::Sandbox;
+
+#[test]
+fn what_the_bottle_writes_there_belongs_to_the_folders_owner() {
+    if !root("share_ownership") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let shared = sandbox.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("from-outside"), "hello").unwrap();
+    for path in [&shared, &shared.join("from-outside")] {
+        chown(path, Some(4321), Some(8765)).unwrap();
+    }
+    let at = shared.display();
+    let lines =
+        format!("stat -c 'seen as %u:%g' {at}/from-outside\ncat {at}/from-outside\necho answer > {at}/from-inside\nls -A {at}/..\n");
+    let output = typed_with(&sandbox, &["--share", &at.to_string()], &lines);
+    assert!(output.stdout.contains("seen as 0:0") && output.stdout.contains("hello"), "{output}");
+    let written = fs::metadata(shared.join("from-inside")).unwrap_or_else(|error| panic!("{error}: {output}"));
+    assert_eq!((written.uid(), written.gid()), (4321, 8765), "{output}");
+    assert_eq!(fs::read_to_string(shared.join("from-inside")).unwrap(), "answer\n");
+    assert!(!output.stdout.lines().any(|line| line == "state"), "what lies beside the folder is not shared: {output}");
+    clean(&sandbox);
+}
+
+#[test]
+fn a_folder_that_would_give_the_machine_away_is_refused() {
+    let sandbox = Sandbox::new();
+    let link = sandbox.path().join("link");
+    symlink("/etc", &link).unwrap();
+    fs::write(sandbox.path().join("file"), "").unwrap();
+    let state = sandbox.state();
+    for bad in ["/", "/etc", "/proc/self", "/home", "/no/such/folder", "link", "file", "state"] {
+        let path = if bad.starts_with('/') { bad.into() } else { sandbox.path().join(bad) };
+        fs::create_dir_all(&state).unwrap();
+        let output = sandbox.bottleship(["--plain", "--share"]).args([&path]).input("echo started\n").exits(125);
+        assert!(output.stderr.contains("share `") && output.stderr.contains("hint:"), "{bad}: {output}");
+        assert!(!output.stdout.contains("started"), "{bad}: {output}");
+    }
+}
