@@ -127,11 +127,12 @@ fn kernel_views() -> kernel::Result<()> {
     Ok(())
 }
 
-/// The cgroup mounts in the machine's own shape, rooted at the host by its cgroup namespace.
+/// The cgroup mounts in the machine's own shape, rooted at the host by its cgroup namespace. A hierarchy in which the bottle has no place would show
+/// the machine's own groups: it is left out.
 fn control_groups(hierarchies: &[Hierarchy], notes: &mut Vec<String>) -> kernel::Result<()> {
     let top = Path::new("/sys/fs/cgroup");
     let here = Path::new("sys/fs/cgroup");
-    let mut shown: Vec<&Hierarchy> = hierarchies.iter().filter(|one| one.mount.starts_with(top)).collect();
+    let mut shown: Vec<&Hierarchy> = hierarchies.iter().filter(|one| one.place.is_some() && one.mount.starts_with(top)).collect();
     shown.sort_by_key(|one| one.mount.clone());
     if shown.is_empty() || !here.is_dir() {
         return Ok(());
