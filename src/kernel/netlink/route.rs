@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::super::error::{Errno, Result};
 use super::super::xray;
-use super::{Request, Socket, look};
+use super::{Request, Socket, attributes, look};
 
 /// `VETH_INFO_PEER` of linux/veth.h.
 const VETH_PEER: u16 = 1;
