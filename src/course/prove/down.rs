@@ -34,8 +34,11 @@ pub(super) fn prove(prover: &mut Prover<'_>, session: Session, seed: &str, rows:
 fn left_of(bottle: &str) -> Option<String> {
     match doctor::residue(doctor::Scope::Own) {
         Ok(all) => {
-            let ours: Vec<String> =
-                all.iter().filter(|thing| thing.bottle.as_deref().is_some_and(|folder| folder.ends_with(bottle))).map(|thing| format!("{} {}", thing.kind, thing.what)).collect();
+            let ours: Vec<String> = all
+                .iter()
+                .filter(|thing| thing.bottle.as_deref().is_some_and(|folder| folder.ends_with(bottle)))
+                .map(|thing| format!("{} {}", thing.kind, thing.what))
+                .collect();
             (!ours.is_empty()).then(|| format!("the killed bottle left {}", ours.join(", ")))
         }
         Err(error) => Some(error.to_string()),
