@@ -10,6 +10,7 @@ use crate::terminal::Terminal;
 mod ahead;
 mod batch;
 mod editing;
+mod programs;
 mod shells;
 
 /// How long a single answer may take: generous, since the machine may be building.

@@ -68,6 +68,12 @@ impl Terminal {
         }
     }
 
+    /// Gives the terminal another size, as a person who drags the window's corner.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size).expect("set the terminal's size");
+    }
+
     /// Everything that has come so far.
     pub fn seen(&self) -> &str {
         &self.seen
