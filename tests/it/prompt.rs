@@ -12,6 +12,7 @@ mod batch;
 mod editing;
 mod programs;
 mod shells;
+mod views;
 
 /// How long a single answer may take: generous, since the machine may be building.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -92,6 +92,7 @@ fn python_has_a_prompt_of_its_own() {
     // Ctrl-C is python's, and ends nothing.
     prompt.terminal.send("\x03");
     prompt.terminal.expect("KeyboardInterrupt", PATIENCE);
+    prompt.terminal.expect(">>> ", PATIENCE);
     prompt.terminal.send("\x04");
     assert_eq!(prompt.ready().1, 0);
     in_order(&mut prompt);
