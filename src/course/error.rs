@@ -58,6 +58,8 @@ pub enum Error {
     Unknown { what: &'static str, name: String, nearest: Option<String> },
     /// The verb makes no sense now, and what to do instead.
     NotNow { why: String, hint: String },
+    /// There is nothing behind the last step.
+    End,
     /// The bottle failed.
     Bottle(bottle::Error),
     /// The kernel refused something outside a bottle: the progress file, a terminal.
@@ -80,6 +82,7 @@ impl Error {
             Error::Setup { .. } => {
                 Some("this is a defect of the course or a lack of this machine, not yours; `bottleship doctor` may tell more".to_owned())
             }
+            Error::End => Some("`:list` shows everything, `:report` where you stand".to_owned()),
             Error::Course(_) | Error::File { .. } => None,
         }
     }
@@ -93,6 +96,7 @@ impl fmt::Display for Error {
                 f.write_str(&lines.join("\n"))
             }
             Error::Unknown { what, name, .. } => write!(f, "there is no {what} `{name}`"),
+            Error::End => f.write_str("this was the last step of the course"),
             Error::NotNow { why, .. } => f.write_str(why),
             Error::Bottle(error) => error.fmt(f),
             Error::Kernel(error) => error.fmt(f),

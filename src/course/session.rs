@@ -25,7 +25,7 @@ use super::library::Course;
 use super::place::{BENCH, Place};
 use super::progress::{Progress, StepStanding, Typed, UnitStanding};
 use super::unit::{Step, Unit};
-use super::view::{CheckView, Effect, StepView};
+use super::view::{AnswerView, CheckView, Effect, StepView};
 use super::world::Live;
 use crate::bottle::shell::{Ready, Shell, Size};
 use crate::bottle::{Bottle, Looking, Probe};
@@ -63,6 +63,8 @@ pub struct Session {
     parked: Option<(Place, Moment)>,
     /// Only for lines typed without a prompt.
     in_program: headless::InProgram,
+    /// Predictions that the last lines have answered.
+    scored: Vec<AnswerView>,
 }
 
 /// What is known of the world since the step and the unit began in it.
@@ -119,7 +121,7 @@ impl Session {
         let step = step.map_or(Ok(0), |step| find_step(&unit, &step))?;
         let (place, moment, _) = moves::make(&course, &progress, &options, &unit, step, &options.bottle.name)?;
         let mut session =
-            Session { course, progress, options, unit, step, place, moment, parked: None, in_program: headless::InProgram::default() };
+            Session { course, progress, options, unit, step, place, moment, parked: None, in_program: headless::InProgram::default(), scored: Vec::new() };
         session.remember_place()?;
         Ok(session)
     }
@@ -177,6 +179,11 @@ impl Session {
         self.predictions()?;
         self.step_done_by_typing()?;
         self.effect(seq)
+    }
+
+    /// The predictions that lines have answered since this was last asked.
+    pub fn scored(&mut self) -> Vec<AnswerView> {
+        std::mem::take(&mut self.scored)
     }
 
     /// The unit with this learner's parameters.

@@ -16,6 +16,11 @@ impl Desk {
     fn moved(&mut self, moved: Result<Moved, Error>, word: &str) -> Answer {
         let moved = match moved {
             Ok(moved) => moved,
+            // To have come to the end is no error.
+            Err(Error::End) => {
+                let note = "This was the last step of the course. `:report` shows where you stand, `:list` everything there is, `:quit` leaves.";
+                return Answer::of(Doc::new().paragraph(markdown::inline(note)));
+            }
             Err(error) => return error.into(),
         };
         if let Some(check) = &moved.refused {

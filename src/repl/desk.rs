@@ -188,7 +188,11 @@ impl Desk {
         if self.host == HOME || self.others.contains_key(&self.host) {
             return Ok(());
         }
-        let opened = Shell::start(self.session.bottle().host(&self.host)?, self.size)?;
+        let host = self.session.bottle().host(&self.host).map_err(|error| {
+            let names: Vec<&str> = self.session.bottle().hosts().map(bottle::Host::name).collect();
+            Answer::with(fault::words(&error.to_string(), Some(&format!("its hosts: {}", names.join(", ")))), 1)
+        })?;
+        let opened = Shell::start(host, self.size)?;
         self.others.insert(self.host.clone(), opened);
         Ok(())
     }
@@ -214,7 +218,10 @@ impl Desk {
         match (doc, effect) {
             (Err(answer), _) => answer,
             (_, Err(error)) => error.into(),
-            (Ok(doc), Ok(effect)) => Answer::with(doc.then(views::effect(&effect).unwrap_or_default()), status),
+            (Ok(doc), Ok(effect)) => {
+                let doc = doc.then(views::effect(&effect).unwrap_or_default());
+                Answer::with(self.session.scored().iter().map(views::predicted).fold(doc, Doc::then), status)
+            }
         }
     }
 

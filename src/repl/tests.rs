@@ -264,6 +264,7 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("hint", views::hint(&HintView { level: 2, of: 3, text: "What does `ldd` say?".into() })),
         ("answer-right", views::answer(&answered(true))),
         ("answer-wrong", views::answer(&answered(false))),
+        ("predicted", views::predicted(&answered(false))),
         ("answer-unknown", views::answer(&AnswerView { question: question(None), right: vec![], why: None })),
         ("list", views::list(&units())),
         (

@@ -89,6 +89,11 @@ fn ask(question: &QuestionView, verb: &str) -> Doc {
     Doc::new().paragraph(markdown::inline(&question.ask)).with(Block::List(Some(1), choices)).paragraph(markdown::inline(&state))
 }
 
+/// How a prediction came out, after the line that showed it.
+pub fn predicted(view: &AnswerView) -> Doc {
+    Doc::new().line(Text::of(Face::Dim, "Your prediction:")).then(answer(view))
+}
+
 /// The answer to a question, and why.
 pub fn answer(view: &AnswerView) -> Doc {
     let (face, word) = match view.question.right {

@@ -164,10 +164,7 @@ impl Session {
         let at = units.iter().position(|entry| entry.example.id == self.unit.id).unwrap_or(0);
         match units.get(at + 1).map(|entry| entry.example.id.clone()) {
             Some(next) => self.open(&next, 0),
-            None => Err(Error::NotNow {
-                why: "this was the last step of the course".to_owned(),
-                hint: "`:list` shows everything, `:report` where you stand".to_owned(),
-            }),
+            None => Err(Error::End),
         }
     }
 

@@ -79,7 +79,11 @@ impl Session {
             .filter_map(|block| if let Block::Predict(question) = block { Some(question.clone()) } else { None })
             .filter(|question| self.given(&question.id).is_some_and(|given| given.right.is_none()))
             .collect();
-        open.iter().try_for_each(|question| self.score(question).map(drop))
+        for question in &open {
+            let answer = self.score(question)?;
+            self.scored.push(answer);
+        }
+        Ok(())
     }
 
     fn commands_typed(&self) -> bool {
