@@ -120,8 +120,18 @@ impl Session {
         let unit = open_unit(&course, &mut progress, &options, &id)?;
         let step = step.map_or(Ok(0), |step| find_step(&unit, &step))?;
         let (place, moment, _) = moves::make(&course, &progress, &options, &unit, step, &options.bottle.name)?;
-        let mut session =
-            Session { course, progress, options, unit, step, place, moment, parked: None, in_program: headless::InProgram::default(), scored: Vec::new() };
+        let mut session = Session {
+            course,
+            progress,
+            options,
+            unit,
+            step,
+            place,
+            moment,
+            parked: None,
+            in_program: headless::InProgram::default(),
+            scored: Vec::new(),
+        };
         session.remember_place()?;
         Ok(session)
     }

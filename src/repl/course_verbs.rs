@@ -18,7 +18,8 @@ impl Desk {
             Ok(moved) => moved,
             // To have come to the end is no error.
             Err(Error::End) => {
-                let note = "This was the last step of the course. `:report` shows where you stand, `:list` everything there is, `:quit` leaves.";
+                let note =
+                    "This was the last step of the course. `:report` shows where you stand, `:list` everything there is, `:quit` leaves.";
                 return Answer::of(Doc::new().paragraph(markdown::inline(note)));
             }
             Err(error) => return error.into(),
