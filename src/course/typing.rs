@@ -61,7 +61,7 @@ impl<'s> Typing<'s> {
         let silence = poll::stretched(SILENCE);
         let mut quiet_since = Instant::now();
         loop {
-            let event = self.shell.next(Some(LOOK))?;
+            let event = self.shell.next(Some(poll::stretched(LOOK)))?;
             if event.is_some() {
                 quiet_since = Instant::now();
             }
