@@ -5,6 +5,7 @@ mod chaos;
 mod course;
 mod map;
 mod ports;
+mod promises;
 mod prompt;
 mod prover;
 mod security;

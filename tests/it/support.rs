@@ -196,6 +196,11 @@ impl Call {
         self
     }
 
+    /// What it is given to read.
+    pub fn given(&self) -> &[u8] {
+        &self.input
+    }
+
     /// The std command, for tests that need the child itself.
     pub fn command(&self) -> Command {
         let mut command = if self.private_mounts {

@@ -62,7 +62,15 @@ pub(super) fn all() -> Vec<Value> {
     let own = std::process::id();
     let mut pids: Vec<u32> = fs::list(Path::new("/proc")).unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
     pids.sort_unstable();
-    pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(|process| process["pid"] == 1 || !is_service(process)).collect()
+    let first = one(1).unwrap_or_default();
+    let seen = |process: &Value| process["pid"] == 1 || !(is_service(process) || is_look(process, &first));
+    pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(seen).collect()
+}
+
+/// Another look, or a file being written for somebody outside: a child of PID 1 that still is its program. Where no cgroup tells services apart
+/// (an ordinary user's bottle without delegation) this is how they are told.
+fn is_look(process: &Value, first: &Value) -> bool {
+    process["ppid"] == 1 && ["exe", "args"].iter().all(|key| process[*key] == first[*key]) && first["exe"] != ""
 }
 
 /// A service of the host lies beside the host's own cgroup: seen from there its path begins with `/../`. A kernel thread has no program.

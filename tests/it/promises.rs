@@ -1,0 +1,173 @@
+//! What is promised about speed and size, in measures that a busy machine does not change: calls of the kernel, processor time, memory. The
+//! times that a person sees are measured by `cargo bench` (see the book, "Performance").
+//!
+//! The bounds are about twice what was measured when they were set, so that they catch a wait for the disk, a second parse or a probe that has
+//! crept into the way to the prompt, and not the next feature.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::support::{Call, Rights, Sandbox, binary, has_program, rights, skip};
+
+/// How often each call of the kernel was made, by the program and all that it started.
+fn calls(sandbox: &Sandbox, call: &Call) -> BTreeMap<String, u64> {
+    let trace = sandbox.path().join("calls");
+    let line = call.command();
+    let words = std::iter::once(line.get_program()).chain(line.get_args()).map(std::ffi::OsStr::to_owned);
+    let mut strace = sandbox.program("strace").args(["-f", "-c", "-qq", "-o"]).args([&trace]).args(words);
+    strace = strace.input(call.given());
+    strace.succeeds();
+    count(&fs::read_to_string(trace).expect("strace's table"))
+}
+
+/// The table of `strace -c`: the fourth column is the number of calls, the last one the name.
+fn count(table: &str) -> BTreeMap<String, u64> {
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Some(((*words.last()?).to_owned(), words.get(3)?.parse().ok()?))
+    };
+    table.lines().filter_map(row).filter(|(name, _)| name != "total").collect()
+}
+
+fn of(calls: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
+    names.iter().filter_map(|name| calls.get(*name)).sum()
+}
+
+/// A bundle whose container runs a static `true`, with the default filter.
+fn bundle(sandbox: &Sandbox) -> Option<PathBuf> {
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().map(Path::new).find(|path| path.is_file())?;
+    let folder = sandbox.path().join("bundle");
+    for inner in ["bin", "proc", "dev", "sys"] {
+        fs::create_dir_all(folder.join("rootfs").join(inner)).expect("a root file system");
+    }
+    fs::copy(busybox, folder.join("rootfs/bin/busybox")).expect("busybox");
+    symlink("busybox", folder.join("rootfs/bin/true")).expect("true");
+    Call::new(binary()).args(["oci", "spec"]).folder(&folder).succeeds();
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json")).expect("config.json")).expect("JSON");
+    let filter = Call::new(binary()).args(["oci", "seccomp-profile"]).succeeds().stdout;
+    config["linux"]["seccomp"] = serde_json::from_str(&filter).expect("the default profile");
+    config["process"]["args"] = serde_json::json!(["/bin/true"]);
+    config["process"]["terminal"] = false.into();
+    fs::write(folder.join("config.json"), config.to_string()).expect("write config.json");
+    Some(folder)
+}
+
+fn run(sandbox: &Sandbox, bundle: &Path, id: &str) -> Call {
+    let root = sandbox.path().join("containers");
+    sandbox.bottleship(["oci", "--root"]).args([&root]).args(["run", "--bundle"]).args([bundle]).args([id])
+}
+
+/// Whether a test of the runtime can run; says why not.
+fn possible(test: &str, programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|name| !has_program(name));
+    match (rights(), missing) {
+        (Rights::Root, None) => true,
+        (Rights::UserNamespaces, _) => {
+            skip(test, "only root makes a container with all namespaces and a cgroup");
+            false
+        }
+        (_, Some(program)) => {
+            skip(test, &format!("{program} is not installed"));
+            false
+        }
+    }
+}
+
+/// A container's whole life in at most as many calls as crun needs with its libraries twice over; runc needs 2500.
+#[test]
+fn a_container_costs_few_calls_of_the_kernel() {
+    let test = "a_container_costs_few_calls_of_the_kernel";
+    if !possible(test, &["strace", "busybox"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let calls = calls(&sandbox, &run(&sandbox, &bundle, "counted"));
+    let all: u64 = calls.values().sum();
+    assert!(all < 1800, "{all} calls: {calls:#?}");
+    assert!(of(&calls, &["clone", "clone3", "fork", "vfork"]) <= 2, "{calls:#?}");
+    // Once more for the sealed executable, once for the program.
+    assert!(of(&calls, &["execve", "execveat"]) <= 3, "{calls:#?}");
+    assert_eq!(of(&calls, &["fsync", "fdatasync", "sync", "nanosleep", "clock_nanosleep"]), 0, "nothing waits: {calls:#?}");
+}
+
+/// Processor time, which other programs on the machine stretch but a little: the least of ten.
+#[test]
+fn a_container_costs_little_processor_time() {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let test = "a_container_costs_little_processor_time";
+    if !possible(test, &["busybox"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let spent = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage");
+        let (user, system) = (usage.user_time(), usage.system_time());
+        (user.tv_sec() + system.tv_sec()) * 1_000_000 + user.tv_usec() + system.tv_usec()
+    };
+    let least = (0..10).map(|number| {
+        let before = spent();
+        run(&sandbox, &bundle, &format!("timed{number}")).succeeds();
+        spent() - before
+    });
+    let least = least.min().unwrap_or(0);
+    assert!(least < 80_000, "{least} microseconds of processor time for one container");
+}
+
+/// A container that waits for `start` keeps little memory of its own: it is a clone that has touched few pages.
+#[test]
+fn a_waiting_container_is_small() {
+    let test = "a_waiting_container_is_small";
+    if !possible(test, &["busybox"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let root = sandbox.path().join("containers");
+    let oci = |words: &[&str]| sandbox.bottleship(["oci", "--root"]).args([&root]).args(words.iter().copied());
+    oci(&["create", "--bundle"]).args([&bundle]).args(["waits"]).succeeds();
+    let state: serde_json::Value = serde_json::from_str(&oci(&["state", "waits"]).succeeds().stdout).expect("a state");
+    let pages = fs::read_to_string(format!("/proc/{}/smaps_rollup", state["pid"])).expect("smaps_rollup");
+    let kilobytes: u64 = pages
+        .lines()
+        .filter(|line| line.starts_with("Private_"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum();
+    oci(&["delete", "--force", "waits"]).succeeds();
+    assert!(kilobytes > 0 && kilobytes < 2048, "{kilobytes} KiB of its own");
+}
+
+/// A bottle from nothing to nothing: how often the kernel, the disk and the network's lock are asked.
+#[test]
+fn a_bottle_boots_in_few_round_trips() {
+    let test = "a_bottle_boots_in_few_round_trips";
+    if !possible(test, &["strace"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let line = || sandbox.bottleship(["--plain"]).input("true\n");
+    // The first start makes the progress file; a start is what comes after.
+    line().succeeds();
+    let calls = calls(&sandbox, &line());
+    let all: u64 = calls.values().sum();
+    assert!(all < 24_000, "{all} calls: {calls:#?}");
+    // What was typed is kept, and so is waited for; booting waits for no disk.
+    assert!(of(&calls, &["fsync", "fdatasync", "sync", "syncfs"]) <= 2, "{calls:#?}");
+    assert!(of(&calls, &["sendto"]) <= 60, "netlink: {calls:#?}");
+    // The keeper, PID 1, two hosts, two name servers, bash; the looks; what empties the bin; what `true` and bash's rc files start.
+    assert!(of(&calls, &["clone", "clone3", "fork", "vfork"]) <= 40, "{calls:#?}");
+    assert!(of(&calls, &["execve"]) <= 20, "{calls:#?}");
+}
+
+/// The file that tells bash how to mark its prompts is a secret of that shell: it does not stay.
+#[test]
+fn the_rc_file_of_the_shell_does_not_stay() {
+    let sandbox = Sandbox::new();
+    // Whoever removes it is not waited for, so the shell looks until it is gone; the test's patience ends that if it never is.
+    let script = "while ls /run/bottleship | grep -q bashrc; do read -t 0.01 < /dev/zero; done; echo none left\n";
+    let output = sandbox.bottleship(["--plain"]).input(script).succeeds();
+    assert!(output.stdout.contains("none left"), "{output}");
+}
