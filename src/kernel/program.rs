@@ -112,9 +112,11 @@ pub fn sealed() -> Result<OwnedFd> {
     let Some(directory) = directory.to_str().filter(|text| !text.contains([':', ',', '\\'])) else {
         return Err(Error::new("seal", path.display(), Errno::EINVAL));
     };
-    // Without an upper directory overlayfs wants two lower ones; the second is only there to be counted.
-    let tree = mount::detached("overlay", &[("lowerdir", &format!("{directory}:/proc"))], libc::MOUNT_ATTR_NODEV as u32)
-        .or_else(|_| mount::detached("overlay", &[("lowerdir", &format!("{directory}:/"))], libc::MOUNT_ATTR_NODEV as u32))?;
+    // Without an upper directory overlayfs wants two lower ones; the second is only there to be counted. It must be none that the first lies in
+    // (ELOOP), and newer kernels take no /proc (EINVAL).
+    let overlay = |second: &&str| mount::detached("overlay", &[("lowerdir", &format!("{directory}:{second}"))], libc::MOUNT_ATTR_NODEV as u32);
+    let (first, others) = ("/sys", ["/dev", "/run", "/proc"]);
+    let tree = overlay(&first).or_else(|refused| others.iter().find_map(|other| overlay(other).ok()).ok_or(refused))?;
     rustix::fs::openat(&tree, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| Error::new("openat", path.display(), from_rustix(errno)))
 }
