@@ -114,7 +114,8 @@ pub fn sealed() -> Result<OwnedFd> {
     };
     // Without an upper directory overlayfs wants two lower ones; the second is only there to be counted. It must be none that the first lies in
     // (ELOOP), and newer kernels take no /proc (EINVAL).
-    let overlay = |second: &&str| mount::detached("overlay", &[("lowerdir", &format!("{directory}:{second}"))], libc::MOUNT_ATTR_NODEV as u32);
+    let overlay =
+        |second: &&str| mount::detached("overlay", &[("lowerdir", &format!("{directory}:{second}"))], libc::MOUNT_ATTR_NODEV as u32);
     let (first, others) = ("/sys", ["/dev", "/run", "/proc"]);
     let tree = overlay(&first).or_else(|refused| others.iter().find_map(|other| overlay(other).ok()).ok_or(refused))?;
     rustix::fs::openat(&tree, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
