@@ -11,7 +11,7 @@ pub const NAMES: &[&str] = &[
     "oci",
 ];
 
-/// The abilities of a bottle on this machine: `cgroup1 cgroup2 memory cpu cpuset pids io freezer root rootless overlay tun` and `tool:NAME`.
+/// The abilities of a bottle on this machine: `cgroup1 cgroup2 memory cpu cpuset pids io freezer root rootless overlay oci tun` and `tool:NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abilities {
     /// Name, and `None` for what is there or the reason why it is not.

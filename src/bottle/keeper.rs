@@ -247,6 +247,8 @@ fn abilities(world: &World) -> Abilities {
     // The toolbox stands in for what the machine lacks.
     world.applets.iter().for_each(|applet| abilities.grant(&format!("tool:{applet}")));
     abilities.grant("overlay");
+    // `bottleship oci` is in every host, and hosts have all that it needs: their own mounts, namespaces and cgroups.
+    abilities.grant("oci");
     if Path::new("/dev/net/tun").exists() {
         abilities.grant("tun");
     } else {

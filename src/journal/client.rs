@@ -29,7 +29,19 @@ impl Client {
     /// # Errors
     /// The keeper is gone, or could not write.
     pub fn emit(&self, event: &Event) -> Result<u64> {
-        let message = serde_json::to_vec(event).map_err(|error| refused(&error.to_string()))?;
+        self.send(serde_json::to_vec(event))
+    }
+
+    /// Records several events at once, in their order, and returns the number of the last.
+    ///
+    /// # Errors
+    /// As [`Client::emit`]; those before the one that was refused are recorded.
+    pub fn emit_all(&self, events: &[Event]) -> Result<u64> {
+        self.send(serde_json::to_vec(events))
+    }
+
+    fn send(&self, message: serde_json::Result<Vec<u8>>) -> Result<u64> {
+        let message = message.map_err(|error| refused(&error.to_string()))?;
         socket::send(self.socket.as_fd(), &message, &[])?;
         let Some((answer, _)) = socket::receive(self.socket.as_fd())? else {
             return Err(Error::new("journal", "the recorder has ended", Errno::EPIPE));
@@ -66,9 +78,12 @@ mod tests {
         let client = Client::connect(&path).unwrap();
         assert_eq!(client.emit(&Event::new("you", "line", "id")).unwrap(), 1);
         assert_eq!(client.emit(&Event::new("you", "line.end", "id")).unwrap(), 2);
+        let many: Vec<Event> = (0..3).map(|number| Event::new("runtime", "xray", format!("call {number}"))).collect();
+        assert_eq!(client.emit_all(&many).unwrap(), 5);
         drop(client);
         server.join().unwrap();
-        assert_eq!(reader::read(&journal).unwrap().len(), 2);
+        let subjects: Vec<String> = reader::read(&journal).unwrap().into_iter().map(|event| event.subject).collect();
+        assert_eq!(subjects, ["id", "id", "call 0", "call 1", "call 2"]);
         assert_eq!(Client::connect(&folder.path().join("none")).unwrap_err().errno, Errno::ENOENT);
     }
 }

@@ -97,32 +97,27 @@ impl Recorder {
         }
     }
 
-    /// Answers one message of [`super::Client`]: an event as JSON; the answer is `{"seq": n}` or `{"error": "..."}`.
+    /// Answers one message of [`super::Client`]: an event as JSON, or a list of them; the answer is `{"seq": n}` (of the last) or
+    /// `{"error": "..."}`.
     pub fn answer(&mut self, message: &[u8]) -> Vec<u8> {
-        let appended = serde_json::from_slice::<Event>(message)
-            .map_err(|error| format!("not an event: {error}"))
-            .and_then(|event| self.append(event).map_err(|error| error.to_string()));
-        match appended {
-            Ok(seq) => json!({ "seq": seq }),
-            Err(error) => json!({ "error": error }),
-        }
-        .to_string()
-        .into_bytes()
+        let appended = events(message).and_then(|events| {
+            events.into_iter().try_fold(0, |_, event| self.append(event)).map_err(|error| error.to_string())
+        });
+        said(appended)
     }
 
     /// As [`Recorder::answer`], for a process in the bottle. It is not trusted: its event is marked, and may not speak for the learner, for the course or
     /// for the keeper, nor of the past or the future.
     pub fn answer_inside(&mut self, message: &[u8]) -> Vec<u8> {
-        let appended = serde_json::from_slice::<Event>(message)
-            .map_err(|error| format!("not an event: {error}"))
-            .and_then(|event| self.inside(event, message.len() as u64))
-            .and_then(|event| self.append(event).map_err(|error| error.to_string()));
-        match appended {
-            Ok(seq) => json!({ "seq": seq }),
-            Err(error) => json!({ "error": error }),
-        }
-        .to_string()
-        .into_bytes()
+        // The whole message is paid for with its first event.
+        let mut size = message.len() as u64;
+        let appended = events(message).and_then(|events| {
+            events.into_iter().try_fold(0, |_, event| {
+                let event = self.inside(event, std::mem::take(&mut size))?;
+                self.append(event).map_err(|error| error.to_string())
+            })
+        });
+        said(appended)
     }
 
     fn inside(&mut self, mut event: Event, size: u64) -> std::result::Result<Event, String> {
@@ -154,6 +149,22 @@ impl Recorder {
     fn refused(&self, error: &std::io::Error) -> Error {
         Error::from_io("append to the journal", self.path.display(), error)
     }
+}
+
+/// The events of a message: one, or a list.
+fn events(message: &[u8]) -> std::result::Result<Vec<Event>, String> {
+    let many = message.first() == Some(&b'[');
+    let events = if many { serde_json::from_slice(message) } else { serde_json::from_slice(message).map(|event| vec![event]) };
+    events.map_err(|error| format!("not an event: {error}"))
+}
+
+fn said(appended: std::result::Result<u64, String>) -> Vec<u8> {
+    match appended {
+        Ok(seq) => json!({ "seq": seq }),
+        Err(error) => json!({ "error": error }),
+    }
+    .to_string()
+    .into_bytes()
 }
 
 #[cfg(test)]

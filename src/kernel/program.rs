@@ -21,7 +21,7 @@ use super::{mount, xray};
 /// ENOENT, EACCES, ENOEXEC: the program cannot be run.
 pub fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Error {
     let shown = path.to_string_lossy();
-    let refused = xray::call("execve", &shown, format_args!("{shown} {arguments:?}"), || nix::unistd::execve(path, arguments, environment));
+    let refused = xray::last_call("execve", &shown, format_args!("{shown} {arguments:?}"), || nix::unistd::execve(path, arguments, environment));
     match refused {
         Ok(never) => match never {},
         Err(error) => error,
@@ -127,7 +127,7 @@ pub fn sealed() -> Result<OwnedFd> {
 /// # Errors
 /// Those of execveat(2); it does not return otherwise.
 pub fn exec_handle(program: BorrowedFd<'_>, arguments: &[CString], environment: &[CString]) -> Error {
-    let refused = xray::call("execveat", &"sealed executable", format_args!("fd {} {arguments:?}", program.as_raw_fd()), || {
+    let refused = xray::last_call("execveat", &"sealed executable", format_args!("fd {} {arguments:?}", program.as_raw_fd()), || {
         nix::unistd::execveat(program, c"", arguments, environment, nix::fcntl::AtFlags::AT_EMPTY_PATH)
     });
     match refused {

@@ -2,10 +2,14 @@
 //!
 //! Every wrapper in [`crate::kernel`] goes through [`call`]. Switched off that costs one atomic load. Switched on, it writes a
 //! fixed-size [`Record`] into a ring of shared memory that was mapped *before* any clone, because the child of a
-//! container start may neither lock nor allocate. The parent drains the ring with [`drain`] and hands the records to the
+//! container start may neither lock nor allocate. The parent empties the ring with [`take`] and hands the records to the
 //! journal. A record is the deed itself: what was not done is not there.
 
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,8 +42,8 @@ struct Slot {
 #[repr(C)]
 struct Ring {
     next: AtomicU64,
-    /// The step of a table of steps (see `oci::runtime`) that the process is in; 0 is none.
-    step: AtomicU32,
+    /// The first number that nobody has taken yet: see [`take`].
+    taken: AtomicU64,
     slots: [Slot; CAPACITY],
 }
 
@@ -65,6 +69,8 @@ pub struct Record {
 }
 
 static RING: AtomicPtr<Ring> = AtomicPtr::new(std::ptr::null_mut());
+/// The step of a table of steps (see `oci::runtime`) that this process is in; 0 is none. Each clone has its own.
+static STEP: AtomicU32 = AtomicU32::new(0);
 
 /// Maps the ring and switches the X-ray on, for this process and for all that it clones from now on.
 ///
@@ -74,29 +80,47 @@ pub fn enable() -> Result<()> {
     if !RING.load(Ordering::Acquire).is_null() {
         return Ok(());
     }
-    // SAFETY: a fresh anonymous mapping; zeroed memory is a valid Ring (atomics and integers).
+    RING.store(map(None)?, Ordering::Release);
+    Ok(())
+}
+
+/// Moves the ring into a new file, where another process can [`take`] what is recorded after this one has ended: a container that waits for
+/// its start outlives whoever created it. Does nothing when the X-ray is off. To be called before the clone.
+///
+/// # Errors
+/// The file cannot be made or mapped.
+pub fn keep_in(path: &Path) -> Result<()> {
+    let Some(ring) = ring() else { return Ok(()) };
+    let fail = |error: std::io::Error| Error::from_io("open", path.display(), &error);
+    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
+    file.set_len(size_of::<Ring>() as u64).map_err(fail)?;
+    let moved = map(Some(&file))?;
+    // SAFETY: both are mapped, as large as a Ring, and different; nobody else writes yet, for nothing was cloned.
+    unsafe { std::ptr::copy_nonoverlapping(std::ptr::from_ref(ring), moved, 1) };
+    RING.store(moved, Ordering::Release);
+    Ok(())
+}
+
+/// A shared mapping of a ring: of a file, or of nothing but memory.
+fn map(file: Option<&File>) -> Result<*mut Ring> {
+    let (kind, descriptor) = file.map_or((libc::MAP_ANONYMOUS, -1), |file| (0, file.as_raw_fd()));
+    // SAFETY: a fresh mapping; zeroed memory is a valid Ring (atomics and integers), and so is what another process has written there.
     let memory = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
             size_of::<Ring>(),
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
+            libc::MAP_SHARED | kind,
+            descriptor,
             0,
         )
     };
-    if memory == libc::MAP_FAILED {
-        return Err(Error::new("mmap", "X-ray ring", Errno::last()));
-    }
-    RING.store(memory.cast(), Ordering::Release);
-    Ok(())
+    if memory == libc::MAP_FAILED { Err(Error::new("mmap", "X-ray ring", Errno::last())) } else { Ok(memory.cast()) }
 }
 
 /// Names the step (from 1) of the caller's table that the following calls belong to; 0 ends it.
 pub fn set_step(step: u32) {
-    if let Some(ring) = ring() {
-        ring.step.store(step, Ordering::Relaxed);
-    }
+    STEP.store(step, Ordering::Relaxed);
 }
 
 fn ring() -> Option<&'static Ring> {
@@ -140,6 +164,28 @@ pub fn call_value<T>(
     result.map_err(|errno| Error::new(name, object, errno))
 }
 
+/// As [`call`], for one that does not come back when it succeeds (execve(2)): recorded before it is made, and corrected if it failed.
+///
+/// # Errors
+/// The errno of `work`, with the call and the object.
+pub fn last_call<T>(
+    name: &'static str,
+    object: &dyn fmt::Display,
+    args: fmt::Arguments<'_>,
+    work: impl FnOnce() -> nix::Result<T>,
+) -> Result<T> {
+    let Some(ring) = ring() else {
+        return work().map_err(|errno| Error::new(name, object, errno));
+    };
+    let seq = record(ring, name, args, now(), 0);
+    work().map_err(|errno| {
+        let slot = std::ptr::from_ref(&ring.slots[(seq % CAPACITY as u64) as usize]).cast_mut();
+        // SAFETY: the slot is ours, as in `record`.
+        unsafe { (*slot).result = -(errno as i64) };
+        Error::new(name, object, errno)
+    })
+}
+
 /// Records that something was left out on purpose, and why: the one record that is no system call.
 pub fn note(why: fmt::Arguments<'_>) {
     if let Some(ring) = ring() {
@@ -147,7 +193,7 @@ pub fn note(why: fmt::Arguments<'_>) {
     }
 }
 
-fn record(ring: &Ring, name: &str, args: fmt::Arguments<'_>, started: u64, result: i64) {
+fn record(ring: &Ring, name: &str, args: fmt::Arguments<'_>, started: u64, result: i64) -> u64 {
     let took = now().saturating_sub(started);
     let seq = ring.next.fetch_add(1, Ordering::Relaxed);
     let slot = std::ptr::from_ref(&ring.slots[(seq % CAPACITY as u64) as usize]).cast_mut();
@@ -158,7 +204,7 @@ fn record(ring: &Ring, name: &str, args: fmt::Arguments<'_>, started: u64, resul
         (*slot).started = started;
         (*slot).took = took;
         (*slot).pid = std::process::id();
-        (*slot).step = ring.step.load(Ordering::Relaxed);
+        (*slot).step = STEP.load(Ordering::Relaxed);
         (*slot).result = result;
         let mut text = Cut { bytes: &mut (*slot).name, len: 0 };
         let _ = text.write_str(name);
@@ -168,16 +214,36 @@ fn record(ring: &Ring, name: &str, args: fmt::Arguments<'_>, started: u64, resul
         (*slot).args_len = text.len as u16;
         (*slot).ready.store(seq + 1, Ordering::Release);
     }
+    seq
 }
 
-/// Takes the records from sequence number `from` on; returns them and the number to go on from. Records that were overwritten
-/// before they were read are missing: the gap in `seq` shows it.
-pub fn drain(from: u64) -> (Vec<Record>, u64) {
-    let Some(ring) = ring() else { return (Vec::new(), from) };
+/// Takes the records that nobody has taken yet. Those that were overwritten before that are missing: the gap in `seq` shows it.
+pub fn take() -> Vec<Record> {
+    ring().map(take_of).unwrap_or_default()
+}
+
+/// The same for a ring that another process keeps in a file ([`keep_in`]).
+///
+/// # Errors
+/// ENOENT without such a file; it is no ring.
+pub fn take_from(path: &Path) -> Result<Vec<Record>> {
+    let fail = |error: std::io::Error| Error::from_io("open", path.display(), &error);
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(fail)?;
+    if file.metadata().map_err(fail)?.len() != size_of::<Ring>() as u64 {
+        return Err(Error::new("mmap", path.display(), Errno::EINVAL));
+    }
+    let memory = map(Some(&file))?;
+    // SAFETY: the file is as large as a Ring and private to our user.
+    let records = take_of(unsafe { &*memory });
+    // SAFETY: mapped above, and nothing refers to it any more.
+    unsafe { libc::munmap(memory.cast(), size_of::<Ring>()) };
+    Ok(records)
+}
+
+fn take_of(ring: &Ring) -> Vec<Record> {
     let end = ring.next.load(Ordering::Acquire);
-    let begin = from.max(end.saturating_sub(CAPACITY as u64));
-    let records = (begin..end).filter_map(|seq| read(ring, seq)).collect();
-    (records, end)
+    let begin = ring.taken.swap(end, Ordering::AcqRel).max(end.saturating_sub(CAPACITY as u64));
+    (begin..end).filter_map(|seq| read(ring, seq)).collect()
 }
 
 fn read(ring: &Ring, seq: u64) -> Option<Record> {
@@ -230,10 +296,10 @@ mod tests {
     #[test]
     fn a_call_is_recorded_with_arguments_and_errno() {
         enable().unwrap();
-        let (_, from) = drain(0);
+        take();
         let refused = call("mount", &"/nowhere", format_args!("none -> /nowhere"), || Err::<(), _>(Errno::ENOENT));
         assert_eq!(refused.unwrap_err().to_string(), "mount `/nowhere`: ENOENT (No such file or directory)");
-        let (records, _) = drain(from);
+        let records = take();
         let mine = records.iter().find(|record| record.args == "none -> /nowhere").expect("recorded");
         assert_eq!((mine.call.as_str(), mine.result), ("mount", -(Errno::ENOENT as i64)));
     }

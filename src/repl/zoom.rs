@@ -9,10 +9,13 @@ use super::desk::Answer;
 use super::explain;
 use crate::bottle::Bottle;
 use crate::journal::{self, Event, Log};
+use crate::kernel::xray;
 use crate::ui::{Block, Doc, Face, Node, Table, Text, fault, markdown};
 
-/// Kernel calls that are shown of one cause; a shell script may make thousands.
+/// Groups of kernel calls that are shown of one cause; a shell script may have hundreds.
 const MOST: usize = 120;
+/// Kernel calls that are shown of one group.
+const MOST_IN_GROUP: usize = 20;
 
 /// Opens the line with the number `line`.
 pub fn answer(bottle: &Bottle, host: &str, line: u64, traced: bool) -> Answer {
@@ -73,23 +76,29 @@ fn headline(event: &Event) -> Text {
 
 /// Calls in a row, grouped by the step of a table of steps where they have one, else by process.
 fn kernel_calls(events: &[&Event]) -> Vec<Node> {
-    let mut groups: Vec<(String, Vec<Node>)> = Vec::new();
-    let events: Vec<&&Event> = events.iter().filter(|event| !looks_along_path(event)).collect();
-    for event in events.iter().take(MOST) {
+    let mut groups: Vec<(Text, Vec<&Event>)> = Vec::new();
+    for event in events.iter().filter(|event| !looks_along_path(event)) {
         let group = group_of(event);
         match groups.last_mut() {
-            Some((name, nodes)) if *name == group => nodes.push(Node::leaf(call(event))),
-            _ => groups.push((group, vec![Node::leaf(call(event))])),
+            Some((name, calls)) if *name == group => calls.push(event),
+            _ => groups.push((group, vec![event])),
         }
     }
-    let mut nodes: Vec<Node> = groups
-        .into_iter()
-        .map(|(name, below)| Node { text: Text::of(Face::Strong, "kernel").and(Face::Plain, format!(" {name}")), below })
-        .collect();
-    if events.len() > MOST {
-        nodes.push(Node::leaf(Text::of(Face::Dim, format!("and {} more calls; the journal has them all", events.len() - MOST))));
-    }
+    let more = groups.len().saturating_sub(MOST);
+    let mut nodes: Vec<Node> = groups.into_iter().take(MOST).map(|(text, calls)| Node { text, below: some(&calls) }).collect();
+    nodes.extend(left_out(more, "groups of calls"));
     nodes
+}
+
+/// The first calls of a group.
+fn some(calls: &[&Event]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = calls.iter().take(MOST_IN_GROUP).map(|event| Node::leaf(call(event))).collect();
+    nodes.extend(left_out(calls.len().saturating_sub(MOST_IN_GROUP), "calls"));
+    nodes
+}
+
+fn left_out(count: usize, what: &str) -> Option<Node> {
+    (count > 0).then(|| Node::leaf(Text::of(Face::Dim, format!("and {count} more {what}; the journal has them all"))))
 }
 
 /// A shell that looks for a program along its PATH: execve fails in one folder after the other, until it is found.
@@ -97,15 +106,24 @@ pub(super) fn looks_along_path(event: &Event) -> bool {
     event.subject.starts_with("execve") && event.data.get("result").and_then(Value::as_i64) == Some(-(Errno::ENOENT as i64))
 }
 
-fn group_of(event: &Event) -> String {
-    match event.data.get("step") {
-        Some(Value::String(step)) if !step.is_empty() => format!("step {step}"),
-        _ => format!("process {}", event.data.get("pid").and_then(Value::as_u64).unwrap_or(0)),
+fn group_of(event: &Event) -> Text {
+    let text = |key: &str| event.data.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let kernel = Text::of(Face::Strong, "kernel");
+    let Some(step) = text("step") else {
+        return kernel.and(Face::Plain, format!(" process {}", event.data.get("pid").and_then(Value::as_u64).unwrap_or(0)));
+    };
+    let named = kernel.and(Face::Plain, format!(" step {step}"));
+    match (text("sees"), text("page")) {
+        (Some(sees), Some(page)) => named.and(Face::Plain, format!(": {sees}")).and(Face::Dim, format!(" {page}")),
+        _ => named,
     }
 }
 
 /// `mount overlay -> /rootfs = 0`, and what a refusal means.
 pub(super) fn call(event: &Event) -> Text {
+    if event.subject == xray::NOTE {
+        return Text::of(Face::Dim, event.data.get("args").and_then(Value::as_str).unwrap_or("").to_owned());
+    }
     let args = event.data.get("args").and_then(Value::as_str).unwrap_or("");
     let result = event.data.get("result").and_then(Value::as_i64).unwrap_or(0);
     let took = event.data.get("took_ns").and_then(Value::as_u64).map_or(String::new(), |took| format!(" ({} us)", took.div_ceil(1000)));

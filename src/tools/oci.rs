@@ -23,6 +23,7 @@ mod log;
 mod look;
 mod seal;
 mod terminal;
+mod xray;
 
 use arguments::{Arguments, Flag};
 pub use commands::COMMANDS;
@@ -52,6 +53,8 @@ pub struct Verb {
     pub trailing: bool,
     /// It puts a process of ours into a container, so it runs from a sealed executable (CVE-2019-5736).
     pub sealed: bool,
+    /// It changes a container, so it is worth an X-ray.
+    pub changes: bool,
     /// Does it.
     pub run: fn(&Context) -> Result<ExitCode>,
 }
@@ -77,6 +80,8 @@ pub struct Context {
     pub global: Arguments,
     /// Flags and operands after it.
     pub arguments: Arguments,
+    /// Who is told of the kernel operations.
+    pub xray: xray::Xray,
 }
 
 /// Parses and runs `bottleship oci ARGUMENTS`.
@@ -131,10 +136,12 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
         .value("root")
         .map_or_else(|| Ok(default_root()), |root| std::path::absolute(root))
         .map_err(|error| usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default()))))?;
-    let context = Context { store: Store::new(root), global, arguments };
-    let xray = look::XrayFile::open(&context).map_err(failed)?;
+    let mut context = Context { store: Store::new(root), global, arguments, xray: xray::Xray::default() };
+    if verb.changes {
+        context.xray = xray::Xray::open(&context, verb.name).map_err(failed)?;
+    }
     let done = (verb.run)(&context);
-    xray.close();
+    context.xray.flush();
     match done {
         Err(error) if error.only_warning => {
             log.warn(&error);

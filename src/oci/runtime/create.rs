@@ -24,7 +24,7 @@ use crate::kernel::idmap::{self, Extent};
 use crate::kernel::ids::{self, Kind};
 use crate::kernel::process::{self, Process};
 use crate::kernel::procfs::Procfs;
-use crate::kernel::{fs, socket};
+use crate::kernel::{fs, socket, xray};
 
 /// What is to be created.
 pub struct Request<'a> {
@@ -127,6 +127,7 @@ impl Making<'_> {
         }
         if request.wait {
             start.start_socket = Some(socket::listen(&entry.start_socket())?);
+            xray::keep_in(&entry.xray())?;
         }
         let mut state = self.first_state();
         start.state = state.document("creating").to_string();

@@ -4,6 +4,7 @@
 //!  /run/bottleship/oci/web/
 //!      state.json    who it is: replaced as a whole, never half written
 //!      config.json   the bundle's, as it was at create; exec and delete go by it
+//!      xray.ring     what the kernel was asked for it, if somebody looks: `start` fetches it
 //!      start.sock    while it waits for `start`: connecting to it is the start
 //! ```
 //! Making the folder reserves the id. Whoever changes something holds flock(2) on the folder. What a container *is doing* is not stored: it is
@@ -152,6 +153,11 @@ impl Entry {
     /// The socket that `start` goes through.
     pub fn start_socket(&self) -> PathBuf {
         self.folder.join("start.sock")
+    }
+
+    /// The X-ray of a container that waits for `start`, if there is one.
+    pub fn xray(&self) -> PathBuf {
+        self.folder.join("xray.ring")
     }
 
     /// Keeps the bundle's configuration as it is now.

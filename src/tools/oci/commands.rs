@@ -21,6 +21,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, HELP],
         trailing: false,
         sealed: true,
+        changes: true,
         run: lifecycle::create,
     },
     Verb {
@@ -30,6 +31,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::start,
     },
     Verb {
@@ -50,6 +52,7 @@ pub const COMMANDS: &[Verb] = &[
         ],
         trailing: false,
         sealed: true,
+        changes: true,
         run: lifecycle::run,
     },
     Verb {
@@ -59,6 +62,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: exec::FLAGS,
         trailing: true,
         sealed: true,
+        changes: true,
         run: exec::run,
     },
     Verb {
@@ -68,6 +72,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: look::state,
     },
     Verb {
@@ -77,6 +82,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[FORMAT, Flag::switch("quiet", Some('q'), "only the ids"), HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: look::list,
     },
     Verb {
@@ -86,6 +92,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[FORMAT, HELP],
         trailing: true,
         sealed: false,
+        changes: false,
         run: look::ps,
     },
     Verb {
@@ -95,6 +102,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[Flag::switch("all", Some('a'), "to all processes of the container"), HELP],
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::kill,
     },
     Verb {
@@ -104,6 +112,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[Flag::switch("force", Some('f'), "kill it first if it runs; none of that name is fine"), HELP],
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::delete,
     },
     Verb {
@@ -113,6 +122,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::pause,
     },
     Verb {
@@ -122,6 +132,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::resume,
     },
     Verb {
@@ -131,6 +142,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: lifecycle::UPDATE_FLAGS,
         trailing: false,
         sealed: false,
+        changes: true,
         run: lifecycle::update,
     },
     Verb {
@@ -140,6 +152,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[Flag::switch("stats", None, "show it once"), Flag::value("interval", None, "SECONDS", "how often, 5s by default"), HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: look::events,
     },
     Verb {
@@ -149,6 +162,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[BUNDLE, Flag::switch("rootless", None, "for an ordinary user"), HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: document::spec,
     },
     Verb {
@@ -158,6 +172,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: document::features,
     },
     Verb {
@@ -167,6 +182,7 @@ pub const COMMANDS: &[Verb] = &[
         flags: &[HELP],
         trailing: false,
         sealed: false,
+        changes: false,
         run: document::seccomp_profile,
     },
 ];

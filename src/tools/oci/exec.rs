@@ -54,6 +54,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         // The field's tests look for this line.
         eprintln!("initial CPU affinity: {mask:#x}");
     }
+    context.xray.flush();
     // Others may pause or kill the container while this process runs.
     drop(entry);
     let mut console = joined.console;

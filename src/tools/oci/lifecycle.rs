@@ -85,8 +85,9 @@ fn abandon(error: Error, created: &Created) -> Error {
 /// `start`.
 pub fn start(context: &Context) -> Result<ExitCode> {
     let (entry, state) = open(context)?;
-    runtime::start(&entry, &state)?;
-    Ok(ExitCode::SUCCESS)
+    let started = runtime::start(&entry, &state);
+    context.xray.flush_from(&entry.xray());
+    started.map(|()| ExitCode::SUCCESS)
 }
 
 /// `run`: in the foreground its exit code becomes ours.
@@ -115,7 +116,10 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         terminal::send(context, console)?;
     }
     let folder = entry.release();
+    // Whoever looks on while the container runs wants to see how it was made.
+    context.xray.flush();
     let exit = foreground::wait(&process, console.filter(|_| context.arguments.value("console-socket").is_none()))?;
+    context.xray.exit(&format!("container/{}", state.id), exit.shell_code());
     if !context.arguments.has("keep") {
         runtime::discard(folder.lock_again()?, &state)?;
     }

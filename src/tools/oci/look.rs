@@ -1,6 +1,5 @@
-//! state, list, ps, events, and the X-ray's file.
+//! state, list, ps, events.
 
-use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Context, lifecycle};
 use crate::kernel::cgroup::OomWatch;
-use crate::kernel::{poll, xray};
-use crate::oci::runtime::{EXEC, Error, INIT, Result, Status, Step};
+use crate::kernel::poll;
+use crate::oci::runtime::{Error, Result, Status};
 
 /// `state`.
 pub fn state(context: &Context) -> Result<ExitCode> {
@@ -109,41 +108,4 @@ fn interval(text: &str) -> Result<Duration> {
         _ => return Err(wrong()),
     };
     if interval.is_zero() { Err(wrong()) } else { Ok(interval) }
-}
-
-/// Where `--xray` records go.
-pub struct XrayFile(Option<(std::fs::File, &'static [Step])>);
-
-impl XrayFile {
-    /// Switches the X-ray on, if it was asked for.
-    ///
-    /// # Errors
-    /// The file cannot be opened.
-    pub fn open(context: &Context) -> Result<XrayFile> {
-        let Some(path) = context.global.value("xray") else { return Ok(XrayFile(None)) };
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let file = file.map_err(|error| Error::new(format!("--xray {path}: {error}")))?;
-        xray::enable()?;
-        let joins = context.global.operands().first().is_some_and(|command| command == "exec");
-        Ok(XrayFile(Some((file, if joins { EXEC } else { INIT }))))
-    }
-
-    /// Writes what was recorded.
-    pub fn close(self) {
-        let Some((file, steps)) = self.0 else { return };
-        let mut file = std::io::BufWriter::new(file);
-        for record in xray::drain(0).0 {
-            // Step 0 is the parent, before and after the clone.
-            let step = (record.step as usize).checked_sub(1).and_then(|index| steps.get(index));
-            let (name, sees, page) = step.map_or(("", "", ""), |step| (step.name, step.sees, step.page));
-            let line = json!({
-                "seq": record.seq, "at": record.started, "took_ns": record.took.as_nanos() as u64, "pid": record.pid,
-                "step": name, "sees": sees, "page": page,
-                "call": record.call, "args": record.args, "result": record.result,
-            });
-            if writeln!(file, "{line}").is_err() {
-                return;
-            }
-        }
-    }
 }
