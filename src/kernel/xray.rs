@@ -259,10 +259,23 @@ fn read(ring: &Ring, seq: u64) -> Option<Record> {
         pid: slot.pid,
         step: slot.step,
         call: text(&slot.name, slot.name_len),
-        args: text(&slot.args, slot.args_len),
+        args: as_in_the_manual(text(&slot.args, slot.args_len)),
         result: slot.result,
     };
     (slot.ready.load(Ordering::Acquire) == seq + 1).then_some(record)
+}
+
+/// `MsFlags(MS_REC | MS_SLAVE)`, as our types print themselves, becomes `MS_REC|MS_SLAVE`. Here and not where it is recorded: there nothing is
+/// allocated.
+fn as_in_the_manual(mut text: String) -> String {
+    for name in ["CloneFlags(", "MsFlags(", "MntFlags(", "OpenTreeFlags("] {
+        while let Some(at) = text.find(name) {
+            let end = text[at..].find(')').map_or(text.len(), |length| at + length);
+            let flags = text[at + name.len()..end].replace(" | ", "|");
+            text.replace_range(at..(end + 1).min(text.len()), &flags);
+        }
+    }
+    text
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC, the clock that all records and journal events share.
@@ -292,6 +305,19 @@ impl fmt::Write for Cut<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_written_as_in_the_manual() {
+        for (given, wanted) in [
+            ("/ MsFlags(MS_REC | MS_SLAVE)", "/ MS_REC|MS_SLAVE"),
+            ("/x OpenTreeFlags(OPEN_TREE_CLONE | AT_RECURSIVE) y", "/x OPEN_TREE_CLONE|AT_RECURSIVE y"),
+            ("CloneFlags(0x0)", "0x0"),
+            ("CloneFlags(CLONE_NEWNS | CLO", "CLONE_NEWNS|CLO"),
+            ("plain (text) | x", "plain (text) | x"),
+        ] {
+            assert_eq!(as_in_the_manual(given.to_owned()), wanted);
+        }
+    }
 
     #[test]
     fn a_call_is_recorded_with_arguments_and_errno() {

@@ -7,6 +7,7 @@ mod map;
 mod ports;
 mod promises;
 mod prompt;
+mod runtime;
 mod prover;
 mod security;
 mod support;

@@ -68,6 +68,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let exit = foreground::wait(&joined.process, console)?;
+    context.xray.exit(&format!("container/{}", lifecycle::id(context)?), exit.shell_code());
     Ok(ExitCode::from(exit.shell_code() as u8))
 }
 
