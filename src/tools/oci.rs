@@ -138,6 +138,8 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
         .map_err(|error| usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default()))))?;
     let mut context = Context { store: Store::new(root), global, arguments, xray: xray::Xray::default() };
     if verb.changes {
+        // Before anything is opened here: a descriptor of ours must not pass for one that the caller promised.
+        lifecycle::preserve(&context, 0).map_err(failed)?;
         context.xray = xray::Xray::open(&context, verb.name).map_err(failed)?;
     }
     let done = (verb.run)(&context);

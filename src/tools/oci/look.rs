@@ -84,7 +84,8 @@ pub fn events(context: &Context) -> Result<ExitCode> {
     let mut oom = OomWatch::new(&cgroup)?;
     loop {
         let ready = poll::readable(&[process.as_fd(), oom.fd()], Some(interval))?;
-        if ready.contains(&1) && oom.take() > 0 {
+        // At every wake: v1 signals before it kills and counts, so at the signal itself there may be nothing to see yet.
+        if oom.take() > 0 {
             println!("{}", json!({"type": "oom", "id": state.id}));
         }
         if ready.contains(&0) {

@@ -20,15 +20,18 @@ type Seen = Vec<(String, bool)>;
 fn by_strace(trace: &str) -> Seen {
     let pid_of = |line: &str| line.split_whitespace().next().map(str::to_owned);
     let last = trace.lines().find(|line| line.contains("execve(\"/bin/sh\"")).and_then(pid_of).expect("the program was executed");
-    let mut seen = Vec::new();
+    let (mut seen, mut looks) = (Vec::new(), false);
     for line in trace.lines().filter(|line| pid_of(line).as_ref() == Some(&last)) {
         let Some((_, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
         let rest = rest.strip_prefix("<... ").map_or(rest, |resumed| resumed);
         let Some(end) = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') else { continue };
-        // prctl(2) is also how a process looks at what it may.
-        let looks = rest.contains("PR_CAPBSET_READ") || rest.contains("PR_CAP_AMBIENT_IS_SET");
-        if COMPARED.contains(&&rest[..end]) && !looks && !rest.ends_with("<unfinished ...>") {
+        // prctl(2) is also how a process looks at what it may. The second half of an interrupted line does not have the arguments.
+        looks = rest.contains("PR_CAPBSET_READ") || rest.contains("PR_CAP_AMBIENT_IS_SET") || (looks && rest[end..].starts_with(" resumed"));
+        if rest.ends_with("<unfinished ...>") {
+            continue;
+        }
+        if COMPARED.contains(&&rest[..end]) && !looks {
             seen.push((rest[..end].to_owned(), !rest.contains(" = -1 ")));
         }
         if rest.starts_with("execve") {
