@@ -100,9 +100,8 @@ impl Recorder {
     /// Answers one message of [`super::Client`]: an event as JSON, or a list of them; the answer is `{"seq": n}` (of the last) or
     /// `{"error": "..."}`.
     pub fn answer(&mut self, message: &[u8]) -> Vec<u8> {
-        let appended = events(message).and_then(|events| {
-            events.into_iter().try_fold(0, |_, event| self.append(event)).map_err(|error| error.to_string())
-        });
+        let appended = events(message)
+            .and_then(|events| events.into_iter().try_fold(0, |_, event| self.append(event)).map_err(|error| error.to_string()));
         said(appended)
     }
 

@@ -21,7 +21,8 @@ use super::{mount, xray};
 /// ENOENT, EACCES, ENOEXEC: the program cannot be run.
 pub fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Error {
     let shown = path.to_string_lossy();
-    let refused = xray::last_call("execve", &shown, format_args!("{shown} {arguments:?}"), || nix::unistd::execve(path, arguments, environment));
+    let refused =
+        xray::last_call("execve", &shown, format_args!("{shown} {arguments:?}"), || nix::unistd::execve(path, arguments, environment));
     match refused {
         Ok(never) => match never {},
         Err(error) => error,

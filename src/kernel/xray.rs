@@ -106,14 +106,7 @@ fn map(file: Option<&File>) -> Result<*mut Ring> {
     let (kind, descriptor) = file.map_or((libc::MAP_ANONYMOUS, -1), |file| (0, file.as_raw_fd()));
     // SAFETY: a fresh mapping; zeroed memory is a valid Ring (atomics and integers), and so is what another process has written there.
     let memory = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<Ring>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | kind,
-            descriptor,
-            0,
-        )
+        libc::mmap(std::ptr::null_mut(), size_of::<Ring>(), libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | kind, descriptor, 0)
     };
     if memory == libc::MAP_FAILED { Err(Error::new("mmap", "X-ray ring", Errno::last())) } else { Ok(memory.cast()) }
 }

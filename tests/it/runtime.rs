@@ -80,7 +80,8 @@ impl World {
         let rootfs = sandbox.path().join("work/bundle/rootfs");
         fs::create_dir_all(rootfs.join("bin")).expect("make a root file system");
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).is_file());
-        fs::copy(busybox.expect("a static busybox (Debian: apt-get install busybox-static)"), rootfs.join("bin/busybox")).expect("copy busybox");
+        fs::copy(busybox.expect("a static busybox (Debian: apt-get install busybox-static)"), rootfs.join("bin/busybox"))
+            .expect("copy busybox");
         for applet in ["sh", "cat", "ls", "sleep", "id", "echo", "true", "tail", "kill", "hostname", "test", "tty", "stty", "grep"] {
             symlink("busybox", rootfs.join("bin").join(applet)).expect("link an applet");
         }
@@ -169,7 +170,8 @@ fn uid_of(place: Place) -> u32 {
 /// All namespaces, few capabilities. For an ordinary user with a user namespace in which that user is root.
 fn config(place: Place, uid: u32) -> Value {
     let capabilities = json!(["CAP_KILL", "CAP_NET_BIND_SERVICE"]);
-    let mut namespaces = vec![json!({"type": "pid"}), json!({"type": "network"}), json!({"type": "ipc"}), json!({"type": "uts"}), json!({"type": "mount"})];
+    let mut namespaces =
+        vec![json!({"type": "pid"}), json!({"type": "network"}), json!({"type": "ipc"}), json!({"type": "uts"}), json!({"type": "mount"})];
     let mut linux = json!({"maskedPaths": ["/proc/keys"], "readonlyPaths": ["/proc/sys"]});
     if place == Place::Ordinary {
         namespaces.push(json!({"type": "user"}));

@@ -25,7 +25,8 @@ use crate::oci::runtime::{EXEC, Error, INIT, Result, Step};
 const JOURNAL: &str = "/run/bottleship/journal.sock";
 
 /// What the runtime does outside of the container: before and after the clone, and what only somebody outside can do.
-const OUTSIDE: Step = Step { name: "outside", sees: "prepare and take back what only somebody outside can", page: "clone(2)", run: |_| Ok(()) };
+const OUTSIDE: Step =
+    Step { name: "outside", sees: "prepare and take back what only somebody outside can", page: "clone(2)", run: |_| Ok(()) };
 
 /// Most events of one message to the journal: a message must fit into a socket's buffer.
 const BATCH: usize = 100;
@@ -76,7 +77,8 @@ impl Xray {
     pub fn exit(&self, subject: &str, status: i32) {
         self.flush();
         if let Some((client, cause)) = &self.journal {
-            let _ = client.emit(&Event { cause: *cause, data: json!({"status": status}), ..Event::new("runtime", "container.exit", subject) });
+            let _ =
+                client.emit(&Event { cause: *cause, data: json!({"status": status}), ..Event::new("runtime", "container.exit", subject) });
         }
     }
 

@@ -21,7 +21,14 @@ fn paused_updated_and_resumed() {
              oci update --pids-limit x $id; echo bad=$?",
         );
         let expected = [
-            "run=0", "pause=0 paused", "exec paused=255", "pause twice=1", "resume=0 running", "resume twice=1", "update=0", "\"limit\":30",
+            "run=0",
+            "pause=0 paused",
+            "exec paused=255",
+            "pause twice=1",
+            "resume=0 running",
+            "resume twice=1",
+            "update=0",
+            "\"limit\":30",
             "bad=1",
         ];
         for line in expected {
@@ -70,14 +77,18 @@ fn a_network_device_moves_in_with_its_address() {
 #[test]
 fn an_overlay_of_long_paths_is_mounted() {
     let Ok(mut world) = World::new(Place::Machine) else { return skip("an_overlay_of_long_paths", "needs root") };
-    let layers: Vec<String> = (0..6).map(|number| world.work().join(format!("layer-{number}-{}", "x".repeat(60))).display().to_string()).collect();
+    let layers: Vec<String> =
+        (0..6).map(|number| world.work().join(format!("layer-{number}-{}", "x".repeat(60))).display().to_string()).collect();
     for (number, layer) in layers.iter().enumerate() {
         std::fs::create_dir(layer).expect("make a layer");
         std::fs::write(format!("{layer}/file-{number}"), "").expect("fill it");
     }
     let options = [format!("lowerdir={}", layers.join(":"))];
     assert!(options[0].len() > 255);
-    world.config["mounts"].as_array_mut().expect("a list").push(json!({"destination": "/mnt", "type": "overlay", "source": "overlay", "options": options}));
+    world.config["mounts"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"destination": "/mnt", "type": "overlay", "source": "overlay", "options": options}));
     world.runs("ls /mnt");
     world.prepare();
     let output = world.oci(&["run", &world.id()]).output();

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::everywhere;
 use super::Place;
+use super::everywhere;
 
 #[test]
 fn a_life_by_its_commands() {
@@ -32,9 +32,27 @@ fn a_life_by_its_commands() {
              oci delete --force $id; echo delete force gone=$?",
         );
         let expected = [
-            "create=0", "after create: created", "pid file tells", "twice=1", "start=0", "after start: running", "start twice=1", "list tells",
-            "ps tells", "vessel", "b /tmp", "exec=5", "exec missing=255", "delete running=1", "kill=0", "kill stopped=1", "exec stopped=255",
-            "delete=0", "state=1", "delete gone=1", "delete force gone=0",
+            "create=0",
+            "after create: created",
+            "pid file tells",
+            "twice=1",
+            "start=0",
+            "after start: running",
+            "start twice=1",
+            "list tells",
+            "ps tells",
+            "vessel",
+            "b /tmp",
+            "exec=5",
+            "exec missing=255",
+            "delete running=1",
+            "kill=0",
+            "kill stopped=1",
+            "exec stopped=255",
+            "delete=0",
+            "state=1",
+            "delete gone=1",
+            "delete force gone=0",
         ];
         let lines: Vec<&str> = output.stdout.lines().collect();
         let mut rest = lines.iter();

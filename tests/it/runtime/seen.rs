@@ -8,9 +8,38 @@ use crate::support::{Call, Sandbox, has_program, skip};
 /// The calls that change something about a process or its world: all of them that both sides can name. What is left out only looks (read, stat,
 /// open for reading), manages memory, or is how parent and child talk.
 const COMPARED: &[&str] = &[
-    "clone3", "unshare", "setns", "setsid", "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "mount_setattr", "fsopen",
-    "fsconfig", "fsmount", "openat2", "mkdirat", "mknodat", "symlinkat", "unlinkat", "umask", "fchdir", "chdir", "sethostname", "setdomainname",
-    "prctl", "setgroups", "setresgid", "setresuid", "capset", "seccomp", "close_range", "execve",
+    "clone3",
+    "unshare",
+    "setns",
+    "setsid",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "open_tree",
+    "move_mount",
+    "mount_setattr",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "openat2",
+    "mkdirat",
+    "mknodat",
+    "symlinkat",
+    "unlinkat",
+    "umask",
+    "fchdir",
+    "chdir",
+    "sethostname",
+    "setdomainname",
+    "prctl",
+    "setgroups",
+    "setresgid",
+    "setresuid",
+    "capset",
+    "seccomp",
+    "close_range",
+    "execve",
 ];
 
 /// Name, and whether it was granted.
@@ -27,7 +56,8 @@ fn by_strace(trace: &str) -> Seen {
         let rest = rest.strip_prefix("<... ").map_or(rest, |resumed| resumed);
         let Some(end) = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') else { continue };
         // prctl(2) is also how a process looks at what it may. The second half of an interrupted line does not have the arguments.
-        looks = rest.contains("PR_CAPBSET_READ") || rest.contains("PR_CAP_AMBIENT_IS_SET") || (looks && rest[end..].starts_with(" resumed"));
+        looks =
+            rest.contains("PR_CAPBSET_READ") || rest.contains("PR_CAP_AMBIENT_IS_SET") || (looks && rest[end..].starts_with(" resumed"));
         if rest.ends_with("<unfinished ...>") {
             continue;
         }
@@ -45,7 +75,8 @@ fn by_strace(trace: &str) -> Seen {
 fn by_xray(lines: &str) -> Seen {
     let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let of_child = records.filter(|record| record["pid"] == 1 && record["step"] != "outside");
-    let seen = of_child.map(|record| (record["call"].as_str().expect("a name").to_owned(), record["result"].as_i64().expect("a result") >= 0));
+    let seen =
+        of_child.map(|record| (record["call"].as_str().expect("a name").to_owned(), record["result"].as_i64().expect("a result") >= 0));
     seen.filter(|(name, _)| COMPARED.contains(&name.as_str())).collect()
 }
 
@@ -68,7 +99,8 @@ fn a_start_is_what_strace_sees() {
     let Ok(mut world) = World::new(Place::Machine) else { return skip("a_start_is_what_strace_sees", "needs root") };
     world.runs("exit 0");
     world.config["linux"]["namespaces"].as_array_mut().expect("a list").push(json!({"type": "cgroup"}));
-    world.config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]});
+    world.config["linux"]["seccomp"] =
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]});
     world.config["root"]["readonly"] = json!(true);
     world.prepare();
     let trace = traced(&world, &["run", &world.id()], "trace");
@@ -116,8 +148,21 @@ fn zoom_shows_the_steps_of_a_runtime_in_a_bottle() {
     let output = sandbox.bottleship(["--plain", "--share", &work]).input(lines).output();
     let mut rest = output.stdout.as_str();
     let expected = [
-        "container.run container/one", "step outside", "clone3", "step rootfs", "step mounts", "step pivot-root", "pivot_root", "step exec", "execve",
-        "container.exit", "container.start container/two", "step capabilities", "step exec", "container.delete container/two", "rmdir",
+        "container.run container/one",
+        "step outside",
+        "clone3",
+        "step rootfs",
+        "step mounts",
+        "step pivot-root",
+        "pivot_root",
+        "step exec",
+        "execve",
+        "container.exit",
+        "container.start container/two",
+        "step capabilities",
+        "step exec",
+        "container.delete container/two",
+        "rmdir",
     ];
     for part in expected {
         let at = rest.find(part).unwrap_or_else(|| panic!("`{part}` is missing or out of order: {output}"));
