@@ -67,6 +67,8 @@ impl fmt::Display for Error {
             Error::Gone { name } => write!(f, "`{name}` ended while it was asked for something"),
             Error::Unsupported { what, why } => write!(f, "{what} is not possible here: {why}"),
             Error::Kernel { doing, source } => write!(f, "{doing}: {source}"),
+            // What came from another process may have no more to say than why.
+            Error::Refused { doing, why, .. } if doing.is_empty() => f.write_str(why),
             Error::Refused { doing, why, .. } => write!(f, "{doing}: {why}"),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::bottleship;
-use crate::support::Sandbox;
+use crate::support::{Rights, Sandbox, rights};
 
 #[test]
 fn a_pipe_is_typed_line_by_line() {
@@ -72,4 +72,14 @@ fn a_course_command_ends_with_its_line_whatever_quotes_it_has() {
     let sandbox = Sandbox::new();
     let output = bottleship(&sandbox, &[]).input(":note it's here\necho after $((1+1))\n").succeeds();
     assert!(output.stdout.contains("after 2\n"), "{output}");
+}
+
+#[test]
+fn a_world_that_cannot_be_says_why_and_what_to_do() {
+    if rights() != Rights::Root {
+        return crate::support::skip("a_world_that_cannot_be_says_why_and_what_to_do", "an ordinary user's bottle is always rootless");
+    }
+    let sandbox = Sandbox::new();
+    let output = bottleship(&sandbox, &["--rootless"]).input("true\n").exits(125);
+    assert!(output.stderr.starts_with("error: a rootless bottle of root"), "{output}");
 }
