@@ -118,7 +118,8 @@ fn a_full_disk_loses_nothing() {
 cp -r {0} {0}.kept; mount -t tmpfs -o size=64k none {0}; cp {0}.kept/* {0}
 dd if=/dev/zero of={0}/filler bs=1k 2>/dev/null || true
 set +e
-printf 'touch /srv/two\nls /srv\n' | {1} --plain --course {2} 2>&1; echo "ended: $?"
+long=$(head -c 9000 /dev/zero | tr '\0' x)
+printf 'touch /srv/two # %s\nls /srv\n' $long | {1} --plain --course {2} 2>&1; echo "ended: $?"
 rm {0}/filler
 printf ':map\ntouch /srv/two\n:check\n' | {1} --plain --course {2} 2>&1; echo "room: $?"
 "#,
@@ -130,7 +131,8 @@ printf ':map\ntouch /srv/two\n:check\n' | {1} --plain --course {2} 2>&1; echo "r
     let said = format!("{}{}", output.stdout, output.stderr);
     let (full, room) = said.split_once("ended: ").unwrap_or_else(|| panic!("it did not come to its end:\n{said}"));
     assert!(full.contains("No space left on device") && full.contains("ada"), "it names the file and the reason:\n{said}");
-    assert!(room.starts_with("125"), "it does not begin what it cannot keep:\n{said}");
+    // The last page of the history has room for a short line, not for this one: it is refused as a whole and not typed.
+    assert!(room.starts_with('1') && !full.contains("two\n"), "it does not do what it cannot keep:\n{said}");
     assert!(room.lines().any(|line| line.contains("one") && line.contains("done")), "{said}");
     assert!(room.contains("two: pass") && room.contains("room: 0"), "{said}");
 }
