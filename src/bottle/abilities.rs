@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The names of all abilities but `tool:NAME`.
 pub const NAMES: &[&str] = &[
     "cgroup1", "cgroup2", "memory", "cpu", "cpuset", "pids", "io", "freezer", "root", "rootless", "ids", "overlay", "tun", "internet",
-    "oci",
-    "docker",
+    "oci", "docker",
 ];
 
 /// The abilities of a bottle on this machine: `cgroup1 cgroup2 memory cpu cpuset pids io freezer root rootless overlay oci tun` and `tool:NAME`.
