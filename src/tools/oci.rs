@@ -134,7 +134,7 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
     // Whole at once: what is remembered outlives this working directory.
     let root = global
         .value("root")
-        .map_or_else(|| Ok(default_root()), |root| std::path::absolute(root))
+        .map_or_else(|| Ok(default_root()), std::path::absolute)
         .map_err(|error| usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default()))))?;
     let mut context = Context { store: Store::new(root), global, arguments, xray: xray::Xray::default() };
     if verb.changes {

@@ -57,9 +57,9 @@ impl Keeper {
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(&listener).chain(&doors).map(|fd| fd.as_fd()).collect();
         let sent = protocol::send(self.orders.as_fd(), &ToInit::Host(plan), &descriptors);
         // A PID 1 that has ended has said why.
-        sent.or_else(|error| match hear(&self.orders, &self.init) {
-            Ok(FromInit::Failed(failure)) => Err(failure.into()),
-            _ => Err(Error::Kernel { doing: "order a host".to_owned(), source: error }),
+        sent.map_err(|error| match hear(&self.orders, &self.init) {
+            Ok(FromInit::Failed(failure)) => failure.into(),
+            _ => Error::Kernel { doing: "order a host".to_owned(), source: error },
         })?;
         self.hosts.push(host);
         Ok(())

@@ -16,6 +16,7 @@
 use std::io::PipeReader;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const END: u8 = 0x04;
 
 /// The keyboard of a person, taken for as long as the prompt lives: Ctrl-C ends nobody, and between two readers no key is lost.
 #[derive(Debug, Clone)]
-pub struct Keyboard(Arc<Inner>);
+pub struct Keyboard(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -80,7 +81,7 @@ impl Keyboard {
         let ours = Terminal(Arc::clone(&terminal));
         let mode = if edits { pty::keys(ours) } else { pty::lines_without_signals(ours) }?;
         let gate = if edits { Some(Gate::open()?) } else { None };
-        Ok(Keyboard(Arc::new(Inner { terminal, gate, queue: Arc::default(), _mode: Some(mode) })))
+        Ok(Keyboard(Rc::new(Inner { terminal, gate, queue: Arc::default(), _mode: Some(mode) })))
     }
 
     /// The terminal.

@@ -131,7 +131,7 @@ fn new_table(table: &str, comment: Option<&str>, owned: bool) -> Request {
         request = request.big(attr::TABLE_FLAGS, OWNED);
     }
     if let Some(comment) = comment
-        && comment.len() + 3 <= USERDATA - 1
+        && comment.len() + 3 < USERDATA
     {
         let mut data = vec![COMMENT, comment.len() as u8 + 1];
         data.extend_from_slice(comment.as_bytes());

@@ -42,7 +42,7 @@ fn leads_somewhere(source: &Path, page: &Path, text: &str, link: &str) -> bool {
     }
     let target = source.join(page.parent().unwrap_or(Path::new("")).join(file));
     // A way out of the book is a dead end in the book, even if there is a file.
-    let inside = target.strip_prefix(source).is_ok_and(|below| depth_stays(below));
+    let inside = target.strip_prefix(source).is_ok_and(depth_stays);
     match (inside && target.is_file(), anchor) {
         (found, None) => found,
         (found, Some(anchor)) => found && fs::read_to_string(&target).is_ok_and(|text| headings(&text).any(|heading| heading == anchor)),

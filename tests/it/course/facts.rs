@@ -117,8 +117,8 @@ fn course(sandbox: &Sandbox) -> PathBuf {
 /// Id, verdict and what was seen of the facts in the last check of the journal.
 fn checked(sandbox: &Sandbox) -> BTreeMap<String, (String, String)> {
     let text = fs::read_to_string(sandbox.state().join("bottles/main/journal.jsonl")).expect("a journal");
-    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("an event"));
-    let check = events.filter(|event| event["kind"] == "check").last().expect("a check");
+    let mut events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("an event"));
+    let check = events.rfind(|event| event["kind"] == "check").expect("a check");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let facts = check["data"]["facts"].as_array().expect("facts");
     facts.iter().map(|fact| (text(&fact["id"]), (text(&fact["verdict"]), text(&fact["say"])))).collect()
