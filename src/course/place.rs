@@ -86,7 +86,7 @@ fn begin(unit: &Unit, start: &Start, host: &Host) -> Result<Running, Error> {
     let running = host.spawn(&run)?;
     let Some(ready) = &start.ready else { return Ok(running) };
     let mut said = String::new();
-    let waited = poll::until("a program of the set-up", READY, || {
+    let waited = poll::until("a program of the set-up", poll::stretched(READY), || {
         let answer = world::run(host, ready).unwrap_or_default();
         said = super::judge::plain(&answer["text"]);
         Ok(answer["code"] == 0)
