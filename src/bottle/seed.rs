@@ -88,7 +88,7 @@ fn folders(world: &World, place: &Path) -> kernel::Result<()> {
         return Ok(());
     }
     for layer in world.layers.iter().filter(|layer| !layer.copied) {
-        take_over(world, &layer.path, &place.join(UPPER).join(layer.key()), depth(&layer.path))?;
+        take_over(&layer.path, &place.join(UPPER).join(layer.key()), depth(&layer.path))?;
     }
     frame(world, &place.join(DISK).join("frame"))
 }
@@ -104,17 +104,20 @@ fn depth(layer: &Path) -> usize {
 
 /// Gives the upper layer a folder for each of the lower one. Without an id map the machine's folders belong to nobody in the bottle, and not even
 /// its root may remove `/bin/ls` from one of those; those of the upper layer are the bottle's own.
-fn take_over(world: &World, lower: &Path, upper: &Path, depth: usize) -> kernel::Result<()> {
+fn take_over(lower: &Path, upper: &Path, depth: usize) -> kernel::Result<()> {
     // What is hidden shall not even show the names of its folders.
     if depth == 0 || machine::HIDDEN_FOLDERS.iter().any(|hidden| lower == Path::new(hidden)) {
         return Ok(());
     }
     for name in fs::list(lower).unwrap_or_default() {
         let (below, above) = (lower.join(&name), upper.join(&name));
-        if std::fs::symlink_metadata(&below).is_ok_and(|data| data.is_dir()) {
+        if let Ok(data) = std::fs::symlink_metadata(&below)
+            && data.is_dir()
+        {
             fs::create_dir_all(&above, 0o755)?;
-            like(world, &below, &above)?;
-            take_over(world, &below, &above, depth - 1)?;
+            // Ours to write in, whatever the machine's is: the next ones are made in it.
+            mode(&above, data.mode() & 0o7777 | 0o700)?;
+            take_over(&below, &above, depth - 1)?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::{clean, root, typed, typed_with};
 use crate::support::{Sandbox, binary, has_program, skip};
 
 /// Settings of the machine that change by themselves, or with any program.
-const RESTLESS: &[&str] = &["random/", "pty/nr", "ns_last_pid", "dentry", "inode", "file-nr", "aio-nr", "nr_", "epoll", "usage"];
+const RESTLESS: &[&str] = &["random/", "pty/nr", "ns_last_pid", "dentry", "inode", "file-nr", "aio-nr", "nr_", "epoll", "usage", "quota/"];
 
 /// Every setting below /proc/sys that root could write, but for those of the network, which each namespace has of its own.
 fn settings() -> BTreeMap<PathBuf, String> {
