@@ -15,6 +15,6 @@ pub mod reader;
 pub mod recorder;
 
 pub use client::Client;
-pub use event::Event;
+pub use event::{Event, NOTE};
 pub use reader::{Log, Reader};
 pub use recorder::Recorder;

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The subject of an `xray` event that is no call, but a word on why one was left out.
+pub const NOTE: &str = "note";
+
 /// Something that happened. `cause` makes a tree of them: a kernel call points to the container start, that to the typed line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {

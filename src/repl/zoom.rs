@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::desk::Answer;
 use super::explain;
 use crate::bottle::Bottle;
-use crate::journal::{self, Event, Log};
-use crate::kernel::xray;
+use crate::journal::{self, Event, Log, NOTE};
 use crate::ui::{Block, Doc, Face, Node, Table, Text, fault, markdown};
 
 /// Groups of kernel calls that are shown of one cause; a shell script may have hundreds.
@@ -121,7 +120,7 @@ fn group_of(event: &Event) -> Text {
 
 /// `mount overlay -> /rootfs = 0`, and what a refusal means.
 pub(super) fn call(event: &Event) -> Text {
-    if event.subject == xray::NOTE {
+    if event.subject == NOTE {
         return Text::of(Face::Dim, event.data.get("args").and_then(Value::as_str).unwrap_or("").to_owned());
     }
     let args = event.data.get("args").and_then(Value::as_str).unwrap_or("");

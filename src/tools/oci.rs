@@ -22,6 +22,7 @@ mod lifecycle;
 mod log;
 mod look;
 mod seal;
+mod shim;
 mod terminal;
 mod xray;
 

@@ -15,6 +15,7 @@ mod console;
 mod limits;
 mod lives;
 mod seen;
+mod shim;
 
 /// Where a story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

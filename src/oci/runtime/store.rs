@@ -5,6 +5,8 @@
 //!      state.json    who it is: replaced as a whole, never half written
 //!      config.json   the bundle's, as it was at create; exec and delete go by it
 //!      xray.ring     what the kernel was asked for it, if somebody looks: `start` fetches it
+//!      log.json      what it said, where a shim stays with it
+//!      exit.json     how it ended, likewise; empty until then
 //!      start.sock    while it waits for `start`: connecting to it is the start
 //! ```
 //! Making the folder reserves the id. Whoever changes something holds flock(2) on the folder. What a container *is doing* is not stored: it is
@@ -158,6 +160,21 @@ impl Entry {
     /// The X-ray of a container that waits for `start`, if there is one.
     pub fn xray(&self) -> PathBuf {
         self.folder.join("xray.ring")
+    }
+
+    /// What the container says, a JSON document per line, if a shim stays with it.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log.json")
+    }
+
+    /// How the container ended, if a shim stayed with it.
+    pub fn exit_file(&self) -> PathBuf {
+        self.folder.join("exit.json")
+    }
+
+    /// `exitCode` and `exitedAt`, when a shim has seen the container's end.
+    pub fn exit(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&fs::read(&self.exit_file()).ok()?).ok()
     }
 
     /// Keeps the bundle's configuration as it is now.

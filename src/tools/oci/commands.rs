@@ -9,6 +9,7 @@ const PID_FILE: Flag = Flag::value("pid-file", None, "FILE", "write the first pr
 const PRESERVE: Flag = Flag::value("preserve-fds", None, "N", "pass N more descriptors, from 3 on");
 const NO_PIVOT: Flag = Flag::switch("no-pivot", None, "move the root instead of pivoting: for a machine that runs from a ramfs");
 const NO_KEYRING: Flag = Flag::switch("no-new-keyring", None, "accepted for compatibility: no keyring is made");
+const SHIM: Flag = Flag::switch("shim", None, "leave a process with it that keeps its output (log.json) and how it ends");
 const HELP: Flag = Flag::switch("help", Some('h'), "show this help");
 const FORMAT: Flag = Flag::value("format", Some('f'), "table|json", "how to show it");
 
@@ -18,7 +19,7 @@ pub const COMMANDS: &[Verb] = &[
         name: "create",
         operands: "ID",
         about: "make a container from a bundle; it waits for `start`",
-        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, HELP],
+        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, SHIM, HELP],
         trailing: false,
         sealed: true,
         changes: true,
@@ -46,6 +47,7 @@ pub const COMMANDS: &[Verb] = &[
             NO_PIVOT,
             NO_KEYRING,
             Flag::switch("detach", Some('d'), "do not wait"),
+            SHIM,
             Flag::switch("keep", None, "do not delete it when it has ended"),
             Flag::switch("no-subreaper", None, "accepted for compatibility: orphans are left to init"),
             HELP,

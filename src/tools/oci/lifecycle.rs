@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::Flag;
-use super::{Context, foreground, terminal};
+use super::{Context, foreground, shim, terminal};
 use crate::kernel::cgroup::Resources;
 use crate::kernel::process;
 use crate::oci::runtime::{self, ContainerId, Created, Entry, Error, Request, Result, State, Status, spec};
@@ -68,6 +68,9 @@ pub fn preserve(context: &Context, before: u32) -> Result<u32> {
 
 /// `create`: the terminal, if one is wanted, goes to the console socket.
 pub fn create(context: &Context) -> Result<ExitCode> {
+    if context.arguments.has("shim") {
+        return shim::create(context, &request(context, true)?);
+    }
     let created = runtime::create(&request(context, true)?)?;
     created.warnings.iter().for_each(|warning| super::log::Log::default().warn(warning));
     if let Some(console) = &created.console {
@@ -93,16 +96,21 @@ pub fn start(context: &Context) -> Result<ExitCode> {
 /// `run`: in the foreground its exit code becomes ours.
 pub fn run(context: &Context) -> Result<ExitCode> {
     let detach = context.arguments.has("detach");
+    if context.arguments.has("shim") {
+        let hint = "a container in the foreground is held by the command itself";
+        return if detach {
+            shim::create(context, &request(context, false)?)
+        } else {
+            Err(Error::new("--shim goes with --detach").hint(hint))
+        };
+    }
     if !detach {
         // Before the clone, so that no signal is lost between it and the wait. The program gets them unblocked.
         process::block_signals()?;
     }
     let created = runtime::create(&request(context, false)?)?;
     created.warnings.iter().for_each(|warning| super::log::Log::default().warn(warning));
-    let poststart = runtime::run_hooks("poststart", &created.hooks.poststart, &created.state.document("running").to_string());
-    if let Err(error) = poststart {
-        super::log::Log::default().warn(&error);
-    }
+    poststart(&created);
     if detach {
         if let Some(console) = &created.console {
             terminal::send(context, console).map_err(|error| abandon(error, &created))?;
@@ -124,6 +132,14 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         runtime::discard(folder.lock_again()?, &state)?;
     }
     Ok(ExitCode::from(exit.shell_code() as u8))
+}
+
+/// Runs the hooks of a container that runs; what fails in them is told and stops nothing (config.md, "POSIX-platform Hooks").
+pub fn poststart(created: &Created) {
+    let ran = runtime::run_hooks("poststart", &created.hooks.poststart, &created.state.document("running").to_string());
+    if let Err(error) = ran {
+        super::log::Log::default().warn(&error);
+    }
 }
 
 /// `kill`.

@@ -14,7 +14,12 @@ use crate::oci::runtime::{Error, Result, Status};
 /// `state`.
 pub fn state(context: &Context) -> Result<ExitCode> {
     let (entry, state) = lifecycle::open(context)?;
-    println!("{:#}", state.document(entry.status(&state).word()));
+    let mut document = state.document(entry.status(&state).word());
+    // runtime.md allows further members; only who waited for the process knows how it ended.
+    for (key, value) in entry.exit().as_ref().and_then(Value::as_object).into_iter().flatten() {
+        document[key.as_str()] = value.clone();
+    }
+    println!("{document:#}");
     Ok(ExitCode::SUCCESS)
 }
 

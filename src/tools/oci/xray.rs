@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::journal::{Client, Event};
+use crate::journal::{Client, Event, NOTE};
 use crate::kernel::xray::{self, Record};
 use crate::oci::runtime::{EXEC, Error, INIT, Result, Step};
 
@@ -107,7 +107,8 @@ impl Xray {
     }
 
     fn event(&self, record: &Record, cause: u64) -> Event {
-        Event { at: record.started, cause, data: self.data(record), ..Event::new("runtime", "xray", record.call.clone()) }
+        let subject = if record.call == xray::NOTE { NOTE } else { &record.call };
+        Event { at: record.started, cause, data: self.data(record), ..Event::new("runtime", "xray", subject) }
     }
 
     fn data(&self, record: &Record) -> Value {
