@@ -68,6 +68,20 @@ impl Terminal {
         }
     }
 
+    /// Types `keys`, and again every other second, until `text` comes up: for a shell that ignores them until it has handed the terminal over, and
+    /// does not say when that is.
+    pub fn insist(&mut self, keys: &str, text: &str, patience: Duration) {
+        let deadline = Instant::now() + stretched(patience);
+        self.send(keys);
+        while !self.seen[self.read_to..].contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "`{text}` did not come in {patience:?}; the terminal shows:\n{}", self.seen);
+            if !self.read_more(left.min(Duration::from_secs(2))) {
+                self.send(keys);
+            }
+        }
+    }
+
     /// Gives the terminal another size, as a person who drags the window's corner.
     pub fn resize(&self, columns: u16, rows: u16) {
         let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -63,7 +63,7 @@ pub(super) fn all() -> Vec<Value> {
     let mut pids: Vec<u32> = fs::list(Path::new("/proc")).unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
     pids.sort_unstable();
     let first = one(1).unwrap_or_default();
-    let seen = |process: &Value| process["pid"] == 1 || !(is_service(process) || is_look(process, &first));
+    let seen = |process: &Value| process["pid"] == 1 || !(is_service(process) || is_look(process, &first) || is_buried(process));
     pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(seen).collect()
 }
 
@@ -71,6 +71,12 @@ pub(super) fn all() -> Vec<Value> {
 /// (an ordinary user's bottle without delegation) this is how they are told.
 fn is_look(process: &Value, first: &Value) -> bool {
     process["ppid"] == 1 && ["exe", "args"].iter().all(|key| process[*key] == first[*key]) && first["exe"] != ""
+}
+
+/// A child of PID 1 that has given up its program and will be reaped at once. On cgroup v1 a process that ends shows `/` as its group
+/// (cgroup_exit in the kernel), so that a service in its last moment would be taken for the learner's.
+fn is_buried(process: &Value) -> bool {
+    process["ppid"] == 1 && ["exe", "args"].iter().all(|key| process[*key] == "")
 }
 
 /// A service of the host lies beside the host's own cgroup: seen from there its path begins with `/../`. A kernel thread has no program.

@@ -147,7 +147,7 @@ fn jobs_are_stopped_listed_and_brought_back() {
     assert!(prompt.line("jobs").0.contains("Running"));
     prompt.terminal.line("fg");
     prompt.terminal.expect("exec sleep 1000'\r\n", PATIENCE);
-    prompt.terminal.send("\x03");
+    prompt.terminal.insist("\x03", "\x1b]7791;repl;ready;", PATIENCE);
     assert_eq!(prompt.ready().1, 130);
     assert!(!prompt.line("jobs").0.contains("sleep"));
     assert!(prompt.line("false; true & wait $!; echo done $?").0.contains("done 0\r\n"));

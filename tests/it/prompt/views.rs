@@ -173,7 +173,7 @@ fn steady(text: &str) -> String {
 
 fn walk(columns: u16, plain: bool) -> String {
     let sandbox = Sandbox::new();
-    let call = call(&sandbox, plain).env("BOTTLESHIP_PTY_MARKS", "1").env("TERM", "xterm-256color");
+    let call = call(&sandbox, plain).env("BOTTLESHIP_PTY_MARKS", "1").env("TERM", "xterm-256color").env("NO_COLOR", "");
     let mut prompt = Prompt { terminal: Terminal::start(&call, columns, 24), _sandbox: sandbox };
     let first = prompt.ready().0;
     let mut text = format!("{}\n", steady(&first.replace("\r\n", "\n").replace('\x1b', "␛")));
