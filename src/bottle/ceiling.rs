@@ -107,7 +107,7 @@ impl Hierarchies {
             make(hierarchy, &dir)?;
             // A little below the bottle's, so that the kernel looks for its victim in this host and not in the checks.
             limit(hierarchy, &dir, HOST_PIDS, memory_ceiling() / 16 * 15);
-            if owner != own_ids() {
+            if owner != crate::kernel::ids::effective() {
                 give(&dir, owner).map_err(Error::at("give the host its cgroup"))?;
             }
         }
@@ -189,10 +189,6 @@ pub fn owner(dir: &Path) -> Option<PathBuf> {
 
 fn v2_freezer(hierarchies: &Hierarchies) -> bool {
     hierarchies.directories().any(|(one, dir)| one.v2 && dir.join("cgroup.freeze").exists())
-}
-
-fn own_ids() -> (u32, u32) {
-    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 /// The controllers among the options of a v1 mount.

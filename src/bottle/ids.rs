@@ -146,7 +146,7 @@ fn entries(text: &str) -> Vec<(String, u32, u32)> {
 }
 
 fn of_user() -> Ids {
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (uid, gid) = crate::kernel::ids::effective();
     let name = name_of(uid, &fs::read(Path::new("/etc/passwd")).unwrap_or_default());
     let range = |file: &str| {
         let text = fs::read(Path::new(file)).unwrap_or_default();
@@ -178,7 +178,7 @@ fn name_of(uid: u32, passwd: &str) -> Option<String> {
 /// ids to themselves.
 pub fn machine_root() -> bool {
     let map = fs::read(Path::new("/proc/self/uid_map")).unwrap_or_default();
-    rustix::process::geteuid().is_root() && whole(&map)
+    crate::kernel::ids::effective().0 == 0 && whole(&map)
 }
 
 fn whole(map: &str) -> bool {

@@ -29,7 +29,7 @@ pub struct State {
 /// The folder of all state: `$BOTTLESHIP_STATE`, else `/var/lib/bottleship` for root and the user's own state folder for others.
 pub fn root() -> PathBuf {
     let environment: Vec<(String, String)> = std::env::vars().collect();
-    root_in(&environment, rustix::process::geteuid().as_raw())
+    root_in(&environment, crate::kernel::ids::effective().0)
 }
 
 /// The same for a process of the user `user` with this environment.

@@ -11,8 +11,8 @@
 use super::error::{Errno, Error, Result};
 use super::xray;
 
-/// The names of capabilities without `CAP_`, in the order of their numbers.
-const NAMES: &[&str] = &[
+/// The names of capabilities without `CAP_`, in the order of their numbers (capabilities(7)).
+pub const NAMES: &[&str] = &[
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
