@@ -4,7 +4,8 @@
 //! controllers: (1) the machine as it is, all namespaces and limits, against runc; (2) a private mount namespace where cgroup2 alone is
 //! mounted, without resources and cgroup namespace, against crun (which refuses version 1 otherwise). Both with a seccomp profile.
 //! The same bundle, the same root file system, one after the other, so that a change of the machine's speed meets all alike.
-//! Quote the minimum and the CPU seconds; the ratios are ours divided by theirs. Nothing here fails a build.
+//! Quote the minimum and the CPU seconds; the ratios are ours divided by theirs. Between the two, our own runtime with the X-ray switched on
+//! and off. Nothing here fails a build.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -33,9 +34,14 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let work = tempfile::tempdir().expect("a temporary folder");
-    compare("machine as it is, with limits", &bundle(&work.path().join("limits"), &busybox, true), &["runc"], runs);
+    let limits = bundle(&work.path().join("limits"), &busybox, true);
+    compare("machine as it is, with limits", &limits, with_peers(&["runc"]), runs);
+    // The same program, the same container, once with every kernel operation written down.
+    let xray = |name, words| Series::new(name, BOTTLESHIP.into(), words);
+    let both = vec![xray("xray-on", &["oci", "--xray", "/dev/null"]), xray("xray-off", &["oci"])];
+    compare("X-ray on and off (goal: 1.05x)", &limits, both, runs);
     only_cgroup2();
-    compare("cgroup2 alone, no limits", &bundle(&work.path().join("plain"), &busybox, false), &["crun", "runc"], runs);
+    compare("cgroup2 alone, no limits", &bundle(&work.path().join("plain"), &busybox, false), with_peers(&["crun", "runc"]), runs);
     ExitCode::SUCCESS
 }
 
@@ -62,7 +68,8 @@ impl Series {
     }
 }
 
-fn compare(title: &str, bundle: &Path, peers: &[&'static str], runs: usize) {
+/// Ours, and those of the other runtimes that are installed.
+fn with_peers(peers: &[&'static str]) -> Vec<Series> {
     let mut all = vec![Series::new("bottleship", BOTTLESHIP.into(), &["oci"])];
     for peer in peers {
         match find(peer) {
@@ -70,6 +77,12 @@ fn compare(title: &str, bundle: &Path, peers: &[&'static str], runs: usize) {
             None => println!("{peer}: not installed, not compared"),
         }
     }
+    all
+}
+
+/// Runs all in turn and prints them, each with the ratio of the first one to it.
+fn compare(title: &str, bundle: &Path, mut all: Vec<Series>, runs: usize) {
+    let first = all[0].name;
     // A runtime that cannot run here is left out, with its own words, rather than timed while it fails.
     all.retain(|series| match once(series, bundle, "warm") {
         Ok(_) => true,
@@ -86,7 +99,7 @@ fn compare(title: &str, bundle: &Path, peers: &[&'static str], runs: usize) {
             }
         }
     }
-    print(title, &all);
+    print(title, first, &all);
 }
 
 fn once(series: &Series, bundle: &Path, run: &str) -> Result<(Duration, Duration), String> {
@@ -116,18 +129,25 @@ fn cpu_of_children() -> Duration {
     Duration::from_micros((usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as u64)
 }
 
-fn print(title: &str, all: &[Series]) {
+fn print(title: &str, first: &str, all: &[Series]) {
     println!("\n{title}");
     println!(
-        "{:<12} {:>6} {:>10} {:>10} {:>12} {:>11} {:>11}",
-        "runtime", "runs", "min ms", "median ms", "cpu ms/run", "min ratio", "cpu ratio"
+        "{:<12} {:>6} {:>10} {:>10} {:>12} {:>11} {:>13} {:>11}",
+        "runtime", "runs", "min ms", "median ms", "cpu ms/run", "min ratio", "median ratio", "cpu ratio"
     );
-    let ours = all.first().filter(|series| series.name == "bottleship").map(figures);
+    let ours = all.first().filter(|series| series.name == first).map(figures);
     for series in all {
         let (min, median, cpu) = figures(series);
         let ratio = |ours: f64, theirs: f64| if theirs > 0.0 { format!("{:.2}x", ours / theirs) } else { "-".into() };
-        let (by_min, by_cpu) = ours.map_or(("-".into(), "-".into()), |ours| (ratio(ours.0, min), ratio(ours.2, cpu)));
-        println!("{:<12} {:>6} {min:>10.2} {median:>10.2} {cpu:>12.2} {by_min:>11} {by_cpu:>11}", series.name, series.wall.len());
+        let [by_min, by_median, by_cpu] = match ours {
+            Some(ours) => [ratio(ours.0, min), ratio(ours.1, median), ratio(ours.2, cpu)],
+            None => std::array::from_fn(|_| "-".to_owned()),
+        };
+        println!(
+            "{:<12} {:>6} {min:>10.2} {median:>10.2} {cpu:>12.2} {by_min:>11} {by_median:>13} {by_cpu:>11}",
+            series.name,
+            series.wall.len()
+        );
     }
 }
 

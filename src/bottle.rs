@@ -5,7 +5,7 @@
 //!   └─ keeper NAME        outside: holds the lock of the state folder, records the journal, removes the cgroups at the end
 //!        └─ PID 1         user, mnt, pid, net, uts, ipc and cgroup namespaces; the switch; makes the hosts
 //!             ├─ bench    pid, mnt, uts, ipc, net and cgroup namespaces of its own; answers a control socket
-//!             └─ internet 8.8.8.8 and 1.1.1.1: answers ping and DNS
+//!             └─ internet 8.8.8.8 and 1.1.1.1: answers ping and DNS; the Docker Hub
 //! ```
 //!
 //! Everything is one process tree. When PID 1 dies, the kernel ends every process, mount and network link in it; what stays is the
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub mod abilities;
 pub mod attach;
 mod ceiling;
+pub mod daemon;
 pub mod doctor;
 mod error;
 mod host;
@@ -28,6 +29,7 @@ mod host_boot;
 mod host_files;
 pub mod host_init;
 mod host_root;
+mod hub;
 mod ids;
 mod init;
 pub mod keeper;
@@ -131,6 +133,7 @@ impl Bottle {
             Ok(overview) => overview,
             Err(error) => {
                 drop(lifeline);
+                // It was told to end by the closed lifeline; how it ends adds nothing to the error.
                 let _ = process::wait(keeper.fd.as_fd());
                 return Err(error);
             }
@@ -169,9 +172,26 @@ impl Bottle {
     }
 
     fn take(&mut self, overview: &Overview) {
+        self.take_hosts(overview);
+        self.abilities = overview.abilities.clone();
+    }
+
+    fn take_hosts(&mut self, overview: &Overview) {
         let dir = self.dir.clone();
         self.hosts = overview.hosts.iter().map(|one| Host::new(&one.name, host::control_socket(&dir, &one.name))).collect();
-        self.abilities = overview.abilities.clone();
+    }
+
+    /// Asks the keeper anew which hosts there are: others may have added some, and some may have ended.
+    ///
+    /// # Errors
+    /// The bottle is gone.
+    pub fn learn_hosts(&mut self) -> Result<(), Error> {
+        let gone = || Error::Gone { name: self.name.clone() };
+        let lifeline = self.lifeline.as_ref().ok_or_else(gone)?;
+        protocol::send(lifeline.as_fd(), &ToKeeper::Show, &[]).map_err(|_| gone())?;
+        let overview = answer(lifeline, &self.name)?;
+        self.take_hosts(&overview);
+        Ok(())
     }
 
     /// The bottle's name.
@@ -256,6 +276,7 @@ impl Bottle {
 
 impl Drop for Bottle {
     fn drop(&mut self) {
+        // Nobody is left to tell; what stays is found by `doctor` and at the next start.
         let _ = self.end();
     }
 }
@@ -274,7 +295,8 @@ fn start_keeper(name: &str, theirs: OwnedFd) -> Result<Process, Error> {
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let argv = ["bottleship", "keeper", name].map(str::to_owned);
     let mut descriptors = Some(vec![input, output, errors, theirs]);
-    let child = process::clone3(nix::sched::CloneFlags::empty(), None, || {
+    let child = process::clone3(crate::kernel::ns::CloneFlags::empty(), None, || {
+        // Refused only for a bad argument.
         let _ = kernel::signals::unblock_all();
         let placed = exec::place(descriptors.take().unwrap_or_default());
         if placed.is_ok() {
@@ -292,6 +314,7 @@ fn start_keeper(name: &str, theirs: OwnedFd) -> Result<Process, Error> {
 pub fn stop(name: &str) -> Result<(), Error> {
     let state = State::of(name)?;
     let Ok(keeper) = socket::connect(&state.path("keeper.sock")) else { return Ok(()) };
+    // A keeper that is ending already does not listen; the lock below tells.
     let _ = protocol::send(keeper.as_fd(), &ToKeeper::Stop, &[]);
     kernel::poll::until("the bottle's end", std::time::Duration::from_secs(30), || Ok(!state.running()))
         .map_err(Error::at(format!("end the bottle `{name}`")))

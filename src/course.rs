@@ -31,6 +31,7 @@ pub mod params;
 pub mod place;
 pub mod progress;
 pub mod prove;
+pub mod question;
 pub mod session;
 pub mod submission;
 pub mod text;

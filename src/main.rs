@@ -5,8 +5,12 @@
 
 use std::process::ExitCode;
 
+mod advisories;
 mod bottle;
+mod build;
+mod catalog;
 mod course;
+mod engine;
 #[cfg(test)]
 #[path = "../tests/fuzz/lanes.rs"]
 mod fuzz;
@@ -15,16 +19,36 @@ mod kernel;
 mod net;
 mod oci;
 mod repl;
+mod template;
 mod toolbox;
 mod tools;
 mod ui;
 
 fn main() -> ExitCode {
+    kernel::process::end_when_nobody_reads();
     let mut args = std::env::args_os();
-    let name = args.next().map(std::path::PathBuf::from).unwrap_or_default();
-    let name = name.file_name().and_then(|name| name.to_str()).unwrap_or("bottleship").to_owned();
+    let name = toolbox::called_as(&args.next().unwrap_or_default());
     if let Some(applet) = toolbox::find(&name) {
         return toolbox::run(applet, args);
+    }
+    // systemctl and its like, on the hosts of a bottle.
+    if let Some(tool) = tools::daemons::find(&name) {
+        return tool(args);
+    }
+    // In the image of a registry this program is the registry.
+    if name == "registry" {
+        return tools::distribution::main(args);
+    }
+    // On a host of a bottle, the machine's docker builds with us.
+    if name == "docker-buildx" {
+        return tools::buildx::main(args);
+    }
+    if let Some(plugin) = ["docker-scout", "docker-scan"].into_iter().find(|plugin| name == *plugin) {
+        return tools::docker::scout::plugin(plugin, args);
+    }
+    // On a machine without a docker of its own, and in the image `docker:cli`.
+    if name == "docker" {
+        return tools::docker::main(args);
     }
     // The runtime starts thousands of containers: it does not pay for the tree of all commands.
     if std::env::args_os().nth(1).is_some_and(|first| first == "oci") {

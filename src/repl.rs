@@ -16,6 +16,7 @@
 
 mod batch;
 mod complete;
+mod containers;
 mod course_verbs;
 mod desk;
 mod editor;
@@ -33,7 +34,7 @@ pub mod views;
 mod why;
 mod zoom;
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufRead, Cursor, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -95,11 +96,12 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
         size: Some(size),
         // Proofs and grading draw the parameters of labs from this.
         seed: std::env::var("BOTTLESHIP_SEED").ok(),
+        stop: None,
     })
     .map_err(|error| fault::doc(&error, error.hint().as_deref()))?;
     let mut desk = Desk::new(session, options.bottle.internet == bottle::Internet::Real, style, size);
     let status = match script {
-        Some(script) => Ok(batch::run(&mut desk, &script, options.stop_on_error)),
+        Some(script) => Ok(batch::run(&mut desk, script, options.stop_on_error)),
         None => interactive::run(&mut desk, history(options), tools).map_err(|error| fault::doc(&error, None)),
     };
     let ended = desk.end().map_err(|error| fault::doc(&error, error.hint().as_deref()));
@@ -107,19 +109,15 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
 }
 
 /// The lines of a script; none where a person types.
-fn script(input: &Input) -> Result<Option<String>, Doc> {
-    let bytes = match input {
-        Input::File(path) => {
-            std::fs::read(path).map_err(|error| fault::words(&format!("read the script `{}`: {error}", path.display()), None))?
-        }
-        Input::Standard if std::io::stdin().is_terminal() => return Ok(None),
-        Input::Standard => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map_err(|error| fault::words(&format!("read standard input: {error}"), None))?;
-            bytes
-        }
-    };
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+fn script(input: &Input) -> Result<Option<Box<dyn BufRead>>, Doc> {
+    match input {
+        Input::File(path) => match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(Box::new(Cursor::new(bytes)))),
+            Err(error) => Err(fault::words(&format!("read the script `{}`: {error}", path.display()), None)),
+        },
+        Input::Standard if std::io::stdin().is_terminal() => Ok(None),
+        Input::Standard => Ok(Some(Box::new(std::io::stdin().lock()))),
+    }
 }
 
 /// The history is kept per course: what one types in one is noise in another.

@@ -3,19 +3,33 @@
 //! Every sub-command is one [`Tool`]: its clap description (which also feeds help, completion and the reference in the book) and the
 //! function that runs it. Only `tools`, `repl` and `ui` print or end the process.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 
+mod bench_security;
 mod book;
 mod bottle;
+mod build;
+pub mod buildx;
+pub mod daemons;
+pub mod distribution;
+mod dive;
+pub mod docker;
+mod dockerfile;
 mod doctor;
+mod engine;
 mod grade;
+mod images;
 mod lab;
+mod listing;
+mod look;
 pub mod oci;
 mod ports;
 mod prompt;
 mod prove;
+mod registry;
 mod toolbox;
 mod xray;
 
@@ -38,6 +52,14 @@ pub const TOOLS: &[Tool] = &[
     grade::GRADE,
     book::BOOK,
     oci::OCI,
+    images::IMAGES,
+    build::BUILD,
+    dive::DIVE,
+    engine::ENGINE,
+    docker::DOCKER,
+    bench_security::BENCH,
+    registry::REGISTRY,
+    dockerfile::DOCKERFILE,
     toolbox::TOOLBOX,
     bottle::LS,
     bottle::RM,
@@ -47,11 +69,20 @@ pub const TOOLS: &[Tool] = &[
     bottle::KEEPER,
     bottle::HOST_INIT,
     xray::ATTACH,
+    look::LOOK,
 ];
 
 /// Parses the command line and runs what it names. Without a sub-command: the prompt.
 pub fn main() -> ExitCode {
-    let matches = command().get_matches();
+    run(std::env::args_os())
+}
+
+/// The same for a line of arguments, the program's name first.
+fn run(line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
+    if in_a_bottle() {
+        crate::kernel::fs::nothing_lasts();
+    }
+    let matches = command().get_matches_from(line);
     let Some((name, arguments)) = matches.subcommand() else {
         return prompt::open(&matches);
     };
@@ -69,6 +100,34 @@ pub fn command() -> Command {
         .after_help(prompt::AFTER_HELP)
         .args(prompt::arguments())
         .subcommands(TOOLS.iter().map(|tool| (tool.command)()))
+}
+
+/// `--course DIR`, which most commands about lessons and labs have.
+fn course_argument() -> Arg {
+    Arg::new("course")
+        .long("course")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .help("A course folder instead of the course in the binary")
+}
+
+/// Says what went wrong and what to do, and gives the exit code for it.
+fn fail(error: &dyn std::fmt::Display, hint: Option<&str>) -> ExitCode {
+    eprintln!("error: {error}");
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Whether this program runs on a host of a bottle.
+fn in_a_bottle() -> bool {
+    Path::new("/run/bottleship/tools").exists()
+}
+
+/// Where images and registries lie if nobody names a folder: on a host of a bottle where an engine keeps them, outside one in our own state.
+fn usual_folder(on_a_host: &str, outside: &str) -> PathBuf {
+    if in_a_bottle() { PathBuf::from(on_a_host) } else { crate::bottle::state_root().join(outside) }
 }
 
 /// A folder for bottles that are thrown away: where TMPDIR says, else in /var/tmp. Not in /tmp, which is a tmpfs on many machines, and

@@ -18,6 +18,8 @@ pub mod markdown;
 mod render;
 pub mod style;
 mod table;
+pub mod transfer;
+pub mod units;
 pub mod view;
 mod wrap;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! <where we are>/bottleship-NAME          the ceiling: pids, memory, weight. Belongs to the machine's root: not to be raised from inside
 //!                  /bench                 root of the host's cgroup namespace; belongs to the bottle's root; the learner's processes
+//!                  /bench/docker.service  on v2: the shims of the host's engine
 //!                  /internet
 //!                  /.service              PID 1, the hosts' init, checks: never counted among a host's own processes
 //! ```
@@ -15,13 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::fs::{Mode as Bits, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{Abilities, Error, Mode};
 use crate::kernel::error::Errno;
-use crate::kernel::root::from_rustix;
-use crate::kernel::{self, fs, mountinfo, poll, process};
+use crate::kernel::{self, fs, inode, mountinfo, poll, process};
 
 /// The processes of one host, at most.
 pub const HOST_PIDS: u64 = 3000;
@@ -31,6 +30,8 @@ pub const PIDS: u64 = 6000;
 const OWNERS: [&str; 2] = ["trusted.bottleship", "user.bottleship"];
 /// The cgroup of PID 1, of the hosts' init and of checks.
 pub const SERVICE: &str = ".service";
+/// The cgroup of what the daemons of a host start for others, where it needs one of its own.
+const DAEMONS: &str = "docker.service";
 /// The v2 controllers that a bottle wants.
 const WANTED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
@@ -114,17 +115,48 @@ impl Hierarchies {
         Ok(())
     }
 
+    /// Makes a leaf below a host's cgroup where that may hold no processes any more (on v2, once it has handed controllers down:
+    /// cgroups(7), "no internal processes"), and opens the doors to it.
+    ///
+    /// # Errors
+    /// mkdir(2), chown(2) or open(2) refused.
+    pub fn make_leaf(&self, host: &str, owner: (u32, u32)) -> Result<Vec<OwnedFd>, Error> {
+        let door = |(hierarchy, dir): (&Hierarchy, PathBuf)| {
+            let top = dir.join(host);
+            let leaf = if hierarchy.v2 { new_leaf(&top, owner).map_err(Error::at("make a leaf in the host's cgroup"))? } else { top };
+            fs::open_to_write(&leaf.join("cgroup.procs")).map_err(Error::at("open the host's cgroup"))
+        };
+        self.directories().map(door).collect()
+    }
+
+    /// Opens the doors that a host's daemons have for what they start: on v2 to a leaf of its own, as a service manager would make one, so that it is in
+    /// nobody's way when the host's cgroup hands controllers down, and is not kept out of it afterwards.
+    ///
+    /// # Errors
+    /// mkdir(2), chown(2) or open(2) refused.
+    pub fn service_doors(&self, host: &str, owner: (u32, u32)) -> Result<Vec<OwnedFd>, Error> {
+        let door = |(hierarchy, dir): (&Hierarchy, PathBuf)| {
+            let top = dir.join(host);
+            // A v2 tree without controllers, as beside v1, has none to hand down.
+            let apart = hierarchy.v2 && controllers_of(&top).iter().any(|name| WANTED.contains(&name.as_str()));
+            let place = if apart { top.join(DAEMONS) } else { top };
+            if apart {
+                fs::create_dir(&place, 0o755)
+                    .and_then(|()| give(&place, owner))
+                    .map_err(Error::at("make a leaf for the host's daemons"))?;
+            }
+            fs::open_to_write(&place.join("cgroup.procs")).map_err(Error::at("open the host's cgroup"))
+        };
+        self.directories().map(door).collect()
+    }
+
     /// Opens `cgroup.procs` of a cgroup of the bottle on every hierarchy: what writes `0` to all of them is in it.
     ///
     /// # Errors
     /// open(2) refused.
     pub fn doors(&self, cgroup: &str) -> Result<Vec<OwnedFd>, Error> {
-        let open = |path: PathBuf| {
-            rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Bits::empty())
-                .map_err(|errno| kernel::Error::new("open", path.display(), from_rustix(errno)))
-        };
         self.directories()
-            .map(|(_, dir)| open(dir.join(cgroup).join("cgroup.procs")).map_err(Error::at("open the bottle's cgroup")))
+            .map(|(_, dir)| fs::open_to_write(&dir.join(cgroup).join("cgroup.procs")).map_err(Error::at("open the bottle's cgroup")))
             .collect()
     }
 
@@ -175,16 +207,13 @@ impl Hierarchies {
 
 /// Notes on a cgroup whose it is, for the next cleaning. A kernel without extended attributes on cgroups goes by the name.
 fn mark(dir: &Path, bottle: &Path) {
-    let bottle = bottle.as_os_str().as_encoded_bytes();
-    let _ = OWNERS.iter().find(|name| rustix::fs::setxattr(dir, **name, bottle, rustix::fs::XattrFlags::empty()).is_ok());
+    // The first that is accepted will do; where none is, `owner` finds none and the cleaning goes by the name.
+    let _ = OWNERS.iter().find(|name| inode::note(dir, name, bottle.as_os_str().as_encoded_bytes()).is_ok());
 }
 
 /// The folder of the bottle that a cgroup belongs to, as [`mark`] has noted it.
 pub fn owner(dir: &Path) -> Option<PathBuf> {
-    let mut value = vec![0; 4096];
-    let length = OWNERS.iter().find_map(|name| rustix::fs::getxattr(dir, *name, &mut value).ok())?;
-    value.truncate(length);
-    Some(PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(value)))
+    OWNERS.iter().find_map(|name| inode::noted_path(dir, name))
 }
 
 fn v2_freezer(hierarchies: &Hierarchies) -> bool {
@@ -232,10 +261,7 @@ fn place(mode: Mode, v2: bool, top: &Path, here: &Path) -> Option<PathBuf> {
         Mode::Root if v2 => Some(top.to_owned()),
         Mode::Root => Some(here.to_owned()),
         Mode::Rootless => {
-            let writable = |dir: &Path| {
-                let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-                may(dir) && may(&dir.join("cgroup.procs"))
-            };
+            let writable = |dir: &Path| inode::may_write(dir) && inode::may_write(&dir.join("cgroup.procs"));
             let above = here.ancestors().skip(1).take_while(|dir| dir.starts_with(top));
             above.into_iter().find(|dir| writable(dir)).map(Path::to_owned)
         }
@@ -243,11 +269,8 @@ fn place(mode: Mode, v2: bool, top: &Path, here: &Path) -> Option<PathBuf> {
 }
 
 fn make(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
-    match std::fs::create_dir(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            let source = kernel::Error::from_io("mkdir", dir.display(), &error);
-            return Err(Error::Kernel { doing: "make the bottle's cgroup".to_owned(), source });
-        }
+    match fs::create_dir(dir, 0o755) {
+        Err(error) if error.errno != Errno::EEXIST => return Err(Error::at("make the bottle's cgroup")(error)),
         _ => {}
     }
     if !hierarchy.v2 && same_controllers_any(&hierarchy.controllers, "cpuset") {
@@ -258,6 +281,18 @@ fn make(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A new cgroup named `shell`, or `shell-2` and so on where the learner has made that one.
+fn new_leaf(top: &Path, owner: (u32, u32)) -> kernel::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let leaf = top.join(if number == 1 { "shell".to_owned() } else { format!("shell-{number}") });
+        match fs::create_dir(&leaf, 0o755) {
+            Err(error) if error.errno == Errno::EEXIST => number += 1,
+            made => return made.and_then(|()| give(&leaf, owner)).map(|()| leaf),
+        }
+    }
 }
 
 fn same_controllers_any(list: &str, name: &str) -> bool {
@@ -324,9 +359,9 @@ fn controllers_of(dir: &Path) -> Vec<String> {
 fn give(dir: &Path, owner: (u32, u32)) -> kernel::Result<()> {
     for file in ["", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control", "cgroup.clone_children"] {
         let path = if file.is_empty() { dir.to_owned() } else { dir.join(file) };
-        match std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            other => other.map_err(|error| kernel::Error::from_io("chown", path.display(), &error))?,
+        match inode::give(&path, owner) {
+            Err(error) if error.errno == Errno::ENOENT => {}
+            other => other?,
         }
     }
     Ok(())
@@ -357,10 +392,8 @@ pub fn remove_tree(dir: &Path) -> kernel::Result<()> {
         return Ok(());
     }
     for pid in processes(dir) {
-        if let Ok(handle) = process::open(pid) {
-            let _ = process::signal(std::os::fd::AsFd::as_fd(&handle), 9);
-            let _ = poll::readable(&[std::os::fd::AsFd::as_fd(&handle)], Some(Duration::from_secs(5)));
-        }
+        // One that has ended meanwhile is as good; one that stays makes the removal fail, and that is told.
+        let _ = process::kill(pid, Duration::from_secs(5));
     }
     remove_empty(dir)
 }
@@ -370,11 +403,10 @@ fn remove_empty(dir: &Path) -> kernel::Result<()> {
         remove_empty(&child)?;
     }
     // A process that has just been reaped leaves its cgroup a moment later.
-    poll::until("a cgroup to be empty", Duration::from_secs(5), || match std::fs::remove_dir(dir) {
+    poll::until("a cgroup to be empty", Duration::from_secs(5), || match fs::remove_dir(dir) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => Ok(false),
-        Err(error) => Err(kernel::Error::from_io("rmdir", dir.display(), &error)),
+        Err(error) if error.errno == Errno::EBUSY => Ok(false),
+        Err(error) => Err(error),
     })
 }
 

@@ -71,7 +71,7 @@ pub fn clean(name: &str) {
 pub fn forget(name: &str) -> Result<(), Error> {
     let state = State::of(name)?;
     if !state.dir().exists() {
-        return Err(Error::NotRunning { name: name.to_owned() });
+        return Err(Error::NoBottle { name: name.to_owned() });
     }
     residue::clean_bottle(state.dir());
     let lock = state.lock()?;
@@ -92,7 +92,7 @@ pub fn forget(name: &str) -> Result<(), Error> {
 pub fn set_aside(name: &str) -> Result<(), Error> {
     let state = State::of(name)?;
     if !state.dir().exists() {
-        return Err(Error::NotRunning { name: name.to_owned() });
+        return Err(Error::NoBottle { name: name.to_owned() });
     }
     let lock = state.lock()?;
     remove_cgroups(&state);
@@ -109,6 +109,7 @@ pub fn empty_the_bin() {
     let bin = state::bin();
     for name in crate::kernel::fs::list(&bin).unwrap_or_default() {
         let folder = bin.join(name);
+        // What stays is tried again after the next boot.
         let _ = remove_as_the_bottles_root(&folder);
         let _ = std::fs::remove_dir_all(folder);
     }
@@ -128,8 +129,8 @@ fn remove_as_the_bottles_root(folder: &Path) -> Result<(), Error> {
     let Some(ids) = ids::kept(folder).filter(|_| state::mode() == Mode::Rootless) else { return Ok(()) };
     let (ours, theirs) = socket::pair().map_err(at())?;
     let hosts = folder.join("hosts");
-    let child = process::clone3(nix::sched::CloneFlags::CLONE_NEWUSER, None, || {
-        // Our copy of the other end would keep a parent's death from us.
+    let child = process::clone3(crate::kernel::ns::CloneFlags::CLONE_NEWUSER, None, || {
+        // Our copy of the other end would keep a parent's death from us; where it cannot be closed, the parent's word still ends the wait.
         let _ = exec::close_all_but(&[theirs.as_fd()]);
         let mapped = socket::receive(theirs.as_fd()).is_ok_and(|word| word.is_some());
         i32::from(!mapped || idmap::become_root().is_err() || std::fs::remove_dir_all(&hosts).is_err())

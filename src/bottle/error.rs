@@ -13,6 +13,8 @@ pub enum Error {
     Busy { name: String },
     /// No such bottle is running.
     NotRunning { name: String },
+    /// There is no bottle of that name, running or not.
+    NoBottle { name: String },
     /// No host of that name.
     NoHost { name: String },
     /// A host of that name is there already.
@@ -48,7 +50,7 @@ impl Error {
         match self {
             Error::Name { .. } => Some("use letters, digits, `-` and `_`, at most 32, beginning with a letter or a digit".to_owned()),
             Error::Busy { name } => Some(format!("choose another name, or end that one: see `bottleship ls`, or `bottleship rm {name}`")),
-            Error::NotRunning { .. } => Some("`bottleship ls` shows the bottles".to_owned()),
+            Error::NotRunning { .. } | Error::NoBottle { .. } => Some("`bottleship ls` shows the bottles".to_owned()),
             Error::Kernel { source, .. } => source.hint().map(str::to_owned),
             Error::Refused { hint, .. } => hint.clone(),
             _ => None,
@@ -62,6 +64,7 @@ impl fmt::Display for Error {
             Error::Name { what, name } => write!(f, "`{name}` cannot be the name of a {what}"),
             Error::Busy { name } => write!(f, "the bottle `{name}` is open already"),
             Error::NotRunning { name } => write!(f, "the bottle `{name}` is not running"),
+            Error::NoBottle { name } => write!(f, "there is no bottle `{name}`"),
             Error::NoHost { name } => write!(f, "the bottle has no host `{name}`"),
             Error::HostExists { name } => write!(f, "the bottle has a host `{name}` already"),
             Error::Gone { name } => write!(f, "`{name}` ended while it was asked for something"),

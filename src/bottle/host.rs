@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{self, FromHost, ToHost};
+use super::protocol::{self, FromHost, FromKeeper, ToHost, ToKeeper};
 use super::{Error, Exit, Probe};
+use crate::kernel::error::Errno;
 use crate::kernel::{exec, poll, socket};
 
 /// How long a host may take to answer a request.
@@ -36,13 +37,44 @@ impl Host {
     /// # Errors
     /// The program does not exist there or cannot be executed (errno as of execve(2)), or the host is gone.
     pub fn spawn(&self, run: &Run) -> Result<Running, Error> {
-        let (answer, descriptors) = self.ask(&ToHost::Spawn(run.clone()), None)?;
+        match self.try_spawn(run) {
+            // Entering the host's cgroup is all that is ever busy.
+            Err(Error::Refused { errno: Some(errno), .. }) if errno == Errno::EBUSY as i32 => {
+                self.make_leaf()?;
+                self.try_spawn(run)
+            }
+            other => other,
+        }
+    }
+
+    /// Asks the keeper for a leaf of the host's cgroup, where programs can be started in spite of controllers that were handed down.
+    fn make_leaf(&self) -> Result<(), Error> {
+        let bottle = self.socket.ancestors().nth(3).ok_or_else(|| self.gone())?;
+        let keeper = socket::connect(&bottle.join("keeper.sock")).map_err(|_| self.gone())?;
+        protocol::send(keeper.as_fd(), &ToKeeper::MakeLeaf(self.name.clone()), &[]).map_err(|_| self.gone())?;
+        match protocol::receive::<FromKeeper>(keeper.as_fd()).ok().flatten().ok_or_else(|| self.gone())?.0 {
+            FromKeeper::Failed(failure) => Err(failure.into()),
+            FromKeeper::World(_) => Ok(()),
+        }
+    }
+
+    /// Has the host start programs in the cgroup behind `doors`.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub(super) fn start_in(&self, doors: &[OwnedFd]) -> Result<(), Error> {
+        self.ask(&ToHost::Doors, doors).map(drop)
+    }
+
+    fn try_spawn(&self, run: &Run) -> Result<Running, Error> {
+        let (answer, descriptors) = self.ask(&ToHost::Spawn(run.clone()), &[])?;
         let FromHost::Started { pid } = answer else { return Err(self.refused(answer)) };
         let mut descriptors = descriptors.into_iter();
         let (Some(control), Some(reason)) = (descriptors.next(), descriptors.next()) else { return Err(self.gone()) };
         // The pipe closes with a successful execve; otherwise the errno is in it.
         if let Some(reason) = poll::read_some(reason.as_fd()).map_err(Error::at(format!("start a program on `{}`", self.name)))? {
-            let errno = std::str::from_utf8(&reason).ok().and_then(|text| text.parse().ok()).unwrap_or(nix::errno::Errno::EIO as i32);
+            let errno =
+                std::str::from_utf8(&reason).ok().and_then(|text| text.parse().ok()).unwrap_or(crate::kernel::error::Errno::EIO as i32);
             return Err(self.not_executed(run, errno));
         }
         let mut running = Running { pid, tty: None, stdin: None, stdout: None, stderr: None, control, host: self.name.clone() };
@@ -69,7 +101,7 @@ impl Host {
     /// # Errors
     /// The host is gone.
     pub fn begin_probe(&self, probe: &Probe) -> Result<Looking, Error> {
-        self.send(&ToHost::Probe(probe.clone()), None).map(Looking)
+        self.send(&ToHost::Probe(probe.clone()), &[]).map(Looking)
     }
 
     /// The answer of a look that was begun on this host.
@@ -93,7 +125,7 @@ impl Host {
     /// The write was refused there, or the host is gone.
     pub fn write_file(&self, path: &str, content: &[u8], mode: u32) -> Result<(), Error> {
         let content = exec::memory_file(content).map_err(Error::at(format!("write `{path}` on `{}`", self.name)))?;
-        match self.ask(&ToHost::Write { path: path.to_owned(), mode }, Some(&content))? {
+        match self.ask(&ToHost::Write { path: path.to_owned(), mode }, &[content])? {
             (FromHost::Value(_), _) => Ok(()),
             (other, _) => Err(self.refused(other)),
         }
@@ -104,7 +136,7 @@ impl Host {
     /// # Errors
     /// The host is gone.
     pub(super) fn remove_file(&self, path: &str) -> Result<(), Error> {
-        self.send(&ToHost::Remove { path: path.to_owned() }, None).map(drop)
+        self.send(&ToHost::Remove { path: path.to_owned() }, &[]).map(drop)
     }
 
     /// The TCP ports that programs on the host listen on, beyond its own loopback.
@@ -112,7 +144,7 @@ impl Host {
     /// # Errors
     /// The host is gone.
     pub fn listening(&self) -> Result<Vec<u16>, Error> {
-        match self.ask(&ToHost::Listening, None)? {
+        match self.ask(&ToHost::Listening, &[])? {
             (FromHost::Value(ports), _) => serde_json::from_value(ports).map_err(|_| self.gone()),
             (other, _) => Err(self.refused(other)),
         }
@@ -123,7 +155,18 @@ impl Host {
     /// # Errors
     /// Nobody listens there, or the host is gone.
     pub fn connect(&self, port: u16) -> Result<std::net::TcpStream, Error> {
-        match self.ask(&ToHost::Connect { port }, None)? {
+        match self.ask(&ToHost::Connect { port }, &[])? {
+            (FromHost::Value(_), descriptors) => Ok(descriptors.into_iter().next().ok_or_else(|| self.gone())?.into()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
+    /// Connects to a stream socket of the host by its path there, from inside it.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the host is gone.
+    pub fn reach(&self, path: &str) -> Result<std::os::unix::net::UnixStream, Error> {
+        match self.ask(&ToHost::Reach { path: path.to_owned() }, &[])? {
             (FromHost::Value(_), descriptors) => Ok(descriptors.into_iter().next().ok_or_else(|| self.gone())?.into()),
             (other, _) => Err(self.refused(other)),
         }
@@ -134,19 +177,19 @@ impl Host {
     /// # Errors
     /// The host is gone, or its `/etc/hosts` cannot be written.
     pub(super) fn know(&self, address: std::net::Ipv4Addr, name: &str) -> Result<(), Error> {
-        match self.ask(&ToHost::Know { address, name: name.to_owned() }, None)? {
+        match self.ask(&ToHost::Know { address, name: name.to_owned() }, &[])? {
             (FromHost::Value(_), _) => Ok(()),
             (other, _) => Err(self.refused(other)),
         }
     }
 
-    fn ask(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<(FromHost, Vec<OwnedFd>), Error> {
-        self.send(request, descriptor).and_then(|connection| self.hear(&connection))
+    fn ask(&self, request: &ToHost, descriptors: &[OwnedFd]) -> Result<(FromHost, Vec<OwnedFd>), Error> {
+        self.send(request, descriptors).and_then(|connection| self.hear(&connection))
     }
 
-    fn send(&self, request: &ToHost, descriptor: Option<&OwnedFd>) -> Result<OwnedFd, Error> {
+    fn send(&self, request: &ToHost, descriptors: &[OwnedFd]) -> Result<OwnedFd, Error> {
         let connection = socket::connect(&self.socket).map_err(|_| self.gone())?;
-        let descriptors: Vec<_> = descriptor.iter().map(|fd| fd.as_fd()).collect();
+        let descriptors: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
         protocol::send(connection.as_fd(), request, &descriptors).map_err(|_| self.gone())?;
         Ok(connection)
     }
@@ -171,7 +214,7 @@ impl Host {
     }
 
     fn not_executed(&self, run: &Run, errno: i32) -> Error {
-        let reason = nix::errno::Errno::from_raw(errno);
+        let reason = crate::kernel::error::Errno::from_raw(errno);
         Error::Refused {
             doing: format!("start `{}` on `{}`", run.argv.join(" "), self.name),
             why: format!("execve: {reason:?} ({})", reason.desc()),

@@ -24,16 +24,19 @@ fn boot(world: &World, plan: &HostPlan, init: &OwnedFd, mut descriptors: Vec<Own
     if descriptors.is_empty() {
         return Err(Error::Gone { name: plan.name.clone() });
     }
-    let doors = descriptors.split_off(1);
+    let mut doors = descriptors.split_off(1);
+    let service_doors = doors.split_off(doors.len() / 2);
     // The cgroup namespace's root is the cgroup that its maker is in at that moment.
     init::enter(&doors).map_err(Error::at(doing()))?;
-    ns::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP).map_err(Error::at(doing()))?;
+    ns::unshare(crate::kernel::ns::CloneFlags::CLONE_NEWCGROUP).map_err(Error::at(doing()))?;
     init::enter(service).map_err(Error::at(doing()))?;
     reaper::set_host_name(&plan.name).map_err(Error::at(doing()))?;
     let notes = host_root::build(world, plan)?;
     let Some((ToInit::Go, _)) = protocol::receive(init.as_fd()).map_err(Error::at(doing()))? else { return Ok(()) };
     network(plan).map_err(Error::at(format!("connect the host `{}` to the switch", plan.name)))?;
-    become_init(plan, init, descriptors, doors, &notes)
+    let count = doors.len();
+    descriptors.extend(doors.into_iter().chain(service_doors));
+    become_init(plan, init, descriptors, count, &notes)
 }
 
 fn network(plan: &HostPlan) -> kernel::Result<()> {
@@ -57,21 +60,19 @@ fn network(plan: &HostPlan) -> kernel::Result<()> {
         .or_else(|_| fs::write_once(Path::new("/proc/sys/net/ipv4/ping_group_range"), "0 0"))
 }
 
-/// Descriptors 0 to 2 are `/dev/null`, 3 is PID 1, 4 the control listener, from 5 on the doors of the host's cgroup.
-fn become_init(plan: &HostPlan, init: &OwnedFd, listener: Vec<OwnedFd>, doors: Vec<OwnedFd>, notes: &[String]) -> Result<(), Error> {
+/// Descriptors 0 to 2 are `/dev/null`, 3 is PID 1, 4 the control listener, from 5 on the doors of the host's cgroup, and as many for its daemons.
+fn become_init(plan: &HostPlan, init: &OwnedFd, descriptors: Vec<OwnedFd>, count: usize, notes: &[String]) -> Result<(), Error> {
     let doing = || format!("start the init of the host `{}`", plan.name);
     let null = || {
         let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
         file.map(OwnedFd::from).map_err(|error| kernel::Error::from_io("open", "/dev/null", &error))
     };
-    let count = doors.len();
     let mut places = vec![];
     for _ in 0..3 {
         places.push(null().map_err(Error::at(doing()))?);
     }
     places.push(exec::duplicate(init.as_fd()).map_err(Error::at(doing()))?);
-    places.extend(listener);
-    places.extend(doors);
+    places.extend(descriptors);
     exec::place(places).map_err(Error::at(doing()))?;
     let program = format!("{}/bin/bottleship", place::IN_HOST);
     let argv = ["bottleship", "host-init", &plan.name].map(str::to_owned);
@@ -81,6 +82,7 @@ fn become_init(plan: &HostPlan, init: &OwnedFd, listener: Vec<OwnedFd>, doors: V
     let error = Error::Kernel { doing: doing(), source: exec::exec(&program, &argv, &env) };
     // The descriptors have been moved: `init` itself may be another file by now.
     let init = exec::inherited(3).map_err(Error::at(doing()))?;
+    // If PID 1 is gone so are we.
     let _ = protocol::send(init.as_fd(), &FromInit::Failed((&error).into()), &[]);
     Err(error)
 }

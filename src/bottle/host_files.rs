@@ -6,8 +6,6 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
-
 use super::Error;
 use crate::kernel::root::Root;
 use crate::kernel::{self, fs};
@@ -18,22 +16,12 @@ use crate::kernel::{self, fs};
 /// The path leads nowhere, or the write was refused.
 pub fn write(path: &str, mode: u32, content: Option<OwnedFd>) -> Result<(), Error> {
     let at = || Error::at(format!("write `{path}` on the host"));
-    let inner = Path::new(path);
     let root = Root::open(Path::new("/")).map_err(at())?;
-    if let Some(parent) = inner.parent() {
-        root.create_dirs(parent, 0o755).map_err(at())?;
-    }
-    if std::fs::symlink_metadata(inner).is_ok_and(|data| data.is_symlink()) {
-        std::fs::remove_file(inner).map_err(|error| kernel::Error::from_io("unlink", path, &error)).map_err(at())?;
-    }
-    let bits = Mode::from_raw_mode(mode);
-    let target = root.open_at(inner, OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW, bits).map_err(at())?;
-    let mut target = File::from(target);
+    let mut target = File::from(root.anew(Path::new(path), mode).map_err(at())?);
     if let Some(content) = content {
         io::copy(&mut File::from(content), &mut target).map_err(|error| kernel::Error::from_io("write", path, &error)).map_err(at())?;
     }
-    // The umask has its say at creation; the caller's word holds.
-    rustix::fs::fchmod(&target, bits).map_err(|errno| kernel::Error::new("fchmod", path, kernel::root::from_rustix(errno))).map_err(at())
+    Ok(())
 }
 
 /// A descriptor to read `path` with.
@@ -42,7 +30,7 @@ pub fn write(path: &str, mode: u32, content: Option<OwnedFd>) -> Result<(), Erro
 /// It is not there, or not readable.
 pub fn open(path: &str) -> Result<OwnedFd, Error> {
     let at = || Error::at(format!("read `{path}` on the host"));
-    Root::open(Path::new("/")).and_then(|root| root.open_at(Path::new(path), OFlags::RDONLY, Mode::empty())).map_err(at())
+    Root::open(Path::new("/")).and_then(|root| root.to_read(Path::new(path))).map_err(at())
 }
 
 /// The names in `/etc/hosts` with their IPv4 addresses.
@@ -65,9 +53,8 @@ pub fn know(address: Ipv4Addr, name: &str) -> Result<(), Error> {
     if hosts().iter().any(|(_, known)| known == name) {
         return Ok(());
     }
-    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::APPEND;
     let root = Root::open(Path::new("/")).map_err(at())?;
-    let mut file = File::from(root.open_at(Path::new("/etc/hosts"), flags, Mode::from_raw_mode(0o644)).map_err(at())?);
+    let mut file = File::from(root.to_append(Path::new("/etc/hosts"), 0o644).map_err(at())?);
     writeln!(file, "{address} {name}").map_err(|error| kernel::Error::from_io("write", "/etc/hosts", &error)).map_err(at())
 }
 

@@ -4,14 +4,20 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use nix::mount::MsFlags;
-
 use super::ceiling::Hierarchy;
 use super::protocol::{HostPlan, layer, place};
 use super::world::{Layer, Layout, World};
 use super::{Error, init, seed};
+use crate::kernel::error::Errno;
+use crate::kernel::folder::Folder;
+use crate::kernel::mount::MsFlags;
 use crate::kernel::root::Root;
-use crate::kernel::{self, fs, mount, reaper};
+use crate::kernel::{self, fs, inode, mount, reaper};
+
+/// What the machine's `docker` finds as its plugins.
+const PLUGINS: [&str; 3] = ["docker-buildx", "docker-scan", "docker-scout"];
+/// Programs of ours that come before the machine's: those of systemd are of no use where systemd is not PID 1.
+const FIRST: [&str; 3] = ["journalctl", "service", "systemctl"];
 
 const NO_DANGER: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
@@ -33,6 +39,7 @@ pub fn build(world: &World, plan: &HostPlan) -> Result<Vec<String>, Error> {
     identity(plan).map_err(doing("write the name and the addresses"))?;
     mount::pivot_root_here().map_err(doing("change to the root"))?;
     reaper::change_dir(Path::new("/")).map_err(doing("enter the root"))?;
+    notes.extend(plan.authority.iter().flat_map(super::hub::Authority::install));
     Ok(notes)
 }
 
@@ -112,7 +119,7 @@ fn devices(world: &World) -> kernel::Result<()> {
         ("/proc/self/fd/1", "stdout"),
         ("/proc/self/fd/2", "stderr"),
     ];
-    links.iter().try_for_each(|(target, name)| link(target, &Path::new("dev").join(name)))
+    links.iter().try_for_each(|(target, name)| inode::link(target, &Path::new("dev").join(name)))
 }
 
 /// `/proc` and `/sys`, and both once more where nothing is ever mounted over them. In a user namespace the kernel allows a new sysfs or proc only
@@ -152,7 +159,7 @@ fn control_groups(hierarchies: &[Hierarchy], notes: &mut Vec<String>) -> kernel:
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.contains(',') {
             for part in name.split(',') {
-                link(&name, &here.join(part))?;
+                inode::link(&name, &here.join(part))?;
             }
         }
     }
@@ -163,7 +170,7 @@ fn control_groups(hierarchies: &[Hierarchy], notes: &mut Vec<String>) -> kernel:
 fn run_folder(world: &World) -> kernel::Result<()> {
     mount::mount("tmpfs", Path::new("run"), "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0755"))?;
     let own = Path::new(place::IN_HOST.trim_start_matches('/'));
-    for folder in ["bin", "tools"] {
+    for folder in ["bin", "sbin", "tools"] {
         fs::create_dir_all(&own.join(folder), 0o755)?;
     }
     fs::create_dir_all(Path::new("run/lock"), 0o1777)?;
@@ -174,9 +181,30 @@ fn run_folder(world: &World) -> kernel::Result<()> {
     mount::set_attributes(tree.as_fd(), mount::READ_ONLY | mount::NO_SETUID, 0, false)?;
     mount::attach(tree.as_fd(), kernel::root::open_path(&program)?.as_fd(), &program)?;
     for name in world.applets.iter().map(String::as_str).chain(["bottleship"]) {
-        link("../bin/bottleship", &own.join("tools").join(name))?;
+        inode::link("../bin/bottleship", &own.join("tools").join(name))?;
+    }
+    match plugins() {
+        // A folder of the machine's that is nobody's here (an ordinary user's bottle without id maps): `docker build` is then the classic one.
+        Err(error) if matches!(error.errno, Errno::EACCES | Errno::EPERM | Errno::EROFS) => {}
+        done => done?,
+    }
+    for name in FIRST {
+        inode::link("../bin/bottleship", &own.join("sbin").join(name))?;
     }
     journal_socket(&own.join("journal.sock"))
+}
+
+/// The machine's `docker` looks for its plugins here before it looks where the machine has them: `docker build` reaches our builder.
+fn plugins() -> kernel::Result<()> {
+    let folder = Root::open(Path::new("."))?.create_dirs(Path::new("usr/local/lib/docker/cli-plugins"), 0o755)?;
+    let folder = Folder::from_fd(folder);
+    for name in PLUGINS.map(std::ffi::OsStr::new) {
+        if folder.status(name)?.is_some() {
+            folder.remove(name)?;
+        }
+        folder.make_link(name, format!("{}/bin/bottleship", place::IN_HOST).as_ref())?;
+    }
+    Ok(())
 }
 
 /// The recorder's socket, where the keeper has left it in the state.
@@ -203,6 +231,7 @@ fn identity(plan: &HostPlan) -> kernel::Result<()> {
     let name = format!("{}\n", plan.name);
     for (file, text) in [("hostname", &name), ("hosts", &plan.hosts_file), ("resolv.conf", &plan.resolv_conf)] {
         let path = Path::new("etc").join(file);
+        // Mostly the machine has it; where it cannot go, the write below says so.
         let _ = std::fs::remove_file(&path);
         std::fs::write(&path, text).map_err(|error| kernel::Error::from_io("write", path.display(), &error))?;
     }
@@ -211,8 +240,4 @@ fn identity(plan: &HostPlan) -> kernel::Result<()> {
 
 fn touch(path: &Path) -> kernel::Result<()> {
     File::create(path).map(drop).map_err(|error| kernel::Error::from_io("create", path.display(), &error))
-}
-
-fn link(target: &str, path: &Path) -> kernel::Result<()> {
-    std::os::unix::fs::symlink(target, path).map_err(|error| kernel::Error::from_io("symlink", path.display(), &error))
 }

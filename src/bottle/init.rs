@@ -13,14 +13,13 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::mount::MsFlags;
-use nix::sched::CloneFlags;
-use nix::sys::signal::Signal;
-
 use super::protocol::{self, FromInit, HostPlan, ToInit, place};
 use super::world::{Layout, Trees, World};
 use super::{Error, Mode, host_boot, uplink};
+use crate::kernel::mount::MsFlags;
 use crate::kernel::netlink::Socket;
+use crate::kernel::ns::CloneFlags;
+use crate::kernel::process::Signal;
 use crate::kernel::process::{self, Process};
 use crate::kernel::signals::Signals;
 use crate::kernel::{self, exec, fs, idmap, mount, ns, poll, reaper};

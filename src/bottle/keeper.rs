@@ -8,16 +8,14 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use super::ceiling::Hierarchies;
 use super::protocol::{self, FromInit, FromKeeper, HostOverview, Overview, ToInit, ToKeeper};
 use super::uplink::Uplink;
 use super::world::{Layout, Trees, World};
-use super::{Abilities, Error, Internet, Mode, Spec, ceiling, doctor, ids, init, seed, share, state, uplink, world};
+use super::{Abilities, Error, Internet, Mode, Spec, abilities, ceiling, doctor, ids, init, seed, share, state, uplink, world};
 use crate::journal::Recorder;
 use crate::kernel::process::{self, Process};
-use crate::kernel::{exec, poll, reaper, socket, xray};
+use crate::kernel::{exec, inode, poll, reaper, socket, xray};
 
 mod hosts;
 
@@ -28,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// hosts. Gives the exit code.
 pub fn main(name: &str, applets: Vec<String>) -> i32 {
     reaper::set_name("keeper");
-    // Away from the client's terminal: its Ctrl-C is for what runs in the bottle.
+    // Away from the client's terminal: its Ctrl-C is for what runs in the bottle. Refused only to the leader of a group, which a clone is not.
     let _ = reaper::new_session();
     let Ok(client) = exec::inherited(3) else { return 2 };
     let booted = boot(name, applets, &client);
@@ -42,6 +40,7 @@ pub fn main(name: &str, applets: Vec<String>) -> i32 {
             i32::from(!keeper.end().is_empty())
         }
         Err(error) => {
+            // If the client is gone too there is nobody left to tell.
             let _ = protocol::send(client.as_fd(), &FromKeeper::Failed((&error).into()), &[]);
             1
         }
@@ -50,7 +49,7 @@ pub fn main(name: &str, applets: Vec<String>) -> i32 {
 
 /// Removes what earlier worlds have left, in a child that holds nothing of this one.
 fn empty_the_bin() {
-    let child = process::clone3(nix::sched::CloneFlags::empty(), None, || {
+    let child = process::clone3(crate::kernel::ns::CloneFlags::empty(), None, || {
         reaper::set_name("empty-the-bin");
         i32::from(exec::close_all_but(&[]).map(|()| doctor::empty_the_bin()).is_err())
     });
@@ -77,6 +76,8 @@ struct Keeper {
     uplink: Option<Uplink>,
     abilities: Abilities,
     hosts: Vec<HostOverview>,
+    /// Whom the hosts trust besides, once there is one.
+    authority: std::cell::OnceCell<super::hub::Authority>,
     /// Why a host did not come up, until somebody asks.
     failure: Option<Error>,
     recorder: Recorder,
@@ -121,6 +122,7 @@ fn boot(name: &str, applets: Vec<String>, client: &OwnedFd) -> Result<Keeper, Er
         uplink: None,
         abilities,
         hosts: Vec::new(),
+        authority: std::cell::OnceCell::new(),
         failure: None,
         recorder,
         journal,
@@ -169,10 +171,7 @@ fn plan(mut spec: Spec, place: state::State, applets: Vec<String>) -> Result<Wor
 fn listen(world: &World, path: &Path) -> Result<OwnedFd, Error> {
     let listener = socket::listen(path).map_err(Error::at("open the journal's socket"))?;
     if world.mode == Mode::Root {
-        let (user, group) = world.ids.root();
-        std::os::unix::fs::lchown(path, Some(user), Some(group))
-            .map_err(|error| crate::kernel::Error::from_io("chown", path.display(), &error))
-            .map_err(Error::at("open the journal's socket"))?;
+        inode::give(path, world.ids.root()).map_err(Error::at("open the journal's socket"))?;
     }
     Ok(listener)
 }
@@ -199,8 +198,7 @@ fn start(world: &World, lock: &OwnedFd) -> Result<(Process, OwnedFd), Error> {
     match built {
         Ok(()) => Ok((child, ours)),
         Err(error) => {
-            let _ = process::signal(child.fd.as_fd(), Signal::SIGKILL as i32);
-            let _ = process::wait(child.fd.as_fd());
+            process::end(child.fd.as_fd());
             Err(error)
         }
     }
@@ -243,9 +241,13 @@ fn abilities(world: &World) -> Abilities {
             abilities.refuse("internet", "this bottle's internet is simulated: start it with `--internet real` for the true one")
         }
     }
-    abilities.refuse("docker", "Docker's commands are not in this version of Bottleship yet");
     // The toolbox stands in for what the machine lacks.
     world.applets.iter().for_each(|applet| abilities.grant(&format!("tool:{applet}")));
+    // The engine is on every host; what types at it is the machine's own client, or ours.
+    match world.applets.iter().any(|applet| applet == "docker") || abilities::on_path("docker") {
+        true => abilities.grant("docker"),
+        false => abilities.refuse("docker", "the program `docker` is not installed on this machine"),
+    }
     abilities.grant("overlay");
     // `bottleship oci` is in every host, and hosts have all that it needs: their own mounts, namespaces and cgroups.
     abilities.grant("oci");
@@ -321,6 +323,7 @@ impl Keeper {
     fn obey(&mut self, order: ToKeeper) -> FromKeeper {
         let done = match order {
             ToKeeper::AddHost(name) => self.add_host(&name),
+            ToKeeper::MakeLeaf(name) => self.make_leaf(&name),
             ToKeeper::Await => self.await_hosts(),
             ToKeeper::Show | ToKeeper::Boot(_) | ToKeeper::Stop => Ok(()),
         };
@@ -379,8 +382,7 @@ impl Keeper {
 
     /// Ends everything. Why something could not be removed comes back.
     fn end(&mut self) -> Vec<crate::kernel::Error> {
-        let _ = process::signal(self.init.fd.as_fd(), Signal::SIGKILL as i32);
-        let _ = process::wait(self.init.fd.as_fd());
+        process::end(self.init.fd.as_fd());
         let mut left = self.world.hierarchies.remove();
         left.extend(self.uplink.take().and_then(|uplink| uplink.close().err()));
         left

@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::kernel::fs;
 use crate::kernel::mountinfo::{self, Mount};
+use crate::kernel::{fs, inode};
 
 /// Folders whose content is hidden.
 pub const HIDDEN_FOLDERS: &[&str] = &[
@@ -125,20 +125,12 @@ pub fn hidden_folders(also: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = HIDDEN_FOLDERS.iter().map(PathBuf::from).collect();
     folders.extend(homes(&fs::read(Path::new("/etc/passwd")).unwrap_or_default()));
     folders.push(also.to_owned());
-    let targets: Vec<PathBuf> = folders.iter().filter_map(|folder| resolved(folder)).collect();
+    let targets: Vec<PathBuf> = folders.iter().filter_map(|folder| inode::resolved(folder)).collect();
     folders.extend(targets);
     folders.sort();
     folders.dedup();
     folders.retain(|folder| folder != Path::new("/"));
     folders
-}
-
-/// Where a path leads when a link is part of it.
-fn resolved(path: &Path) -> Option<PathBuf> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    let handle = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
-    let target = std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle))).ok()?;
-    (target != path).then_some(target)
 }
 
 /// The home folders of root and of people (user ids from 1000 on), as passwd(5) has them.

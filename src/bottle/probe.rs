@@ -7,17 +7,20 @@
 //! What is not there is part of the answer (`exists: false`); only what could not be looked at is an `error`.
 
 mod cgroups;
+mod containers;
 mod files;
+mod images;
 mod network;
 mod processes;
 mod reach;
 mod world;
+mod written;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use reach::Target;
-pub use world::written;
+pub use written::{REMOVED, written};
 
 /// A question about a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

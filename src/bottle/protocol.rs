@@ -24,6 +24,8 @@ pub enum ToKeeper {
     Boot(Spec),
     /// Start one more host.
     AddHost(String),
+    /// Nothing can be started in this host's cgroup any more, since it has handed controllers down: have programs start in a leaf of it.
+    MakeLeaf(String),
     /// Answer when all hosts do.
     Await,
     /// Who is there.
@@ -109,6 +111,8 @@ pub struct HostPlan {
     pub gateway: Option<Ipv4Addr>,
     /// Whether it answers for the internet: DNS, and "unreachable" for what is not simulated.
     pub internet: bool,
+    /// Whom its programs trust besides; only with the simulated internet.
+    pub authority: Option<super::hub::Authority>,
     /// Text of `/etc/hosts` and `/etc/resolv.conf`.
     pub hosts_file: String,
     pub resolv_conf: String,
@@ -119,6 +123,8 @@ pub struct HostPlan {
 pub enum ToHost {
     /// Start a program.
     Spawn(Run),
+    /// Start programs in another cgroup from now on; its doors are the descriptors.
+    Doors,
     /// Look at something.
     Probe(Probe),
     /// Write a file; its content is in the descriptor.
@@ -133,6 +139,25 @@ pub enum ToHost {
     Connect { port: u16 },
     /// Which TCP ports programs on the host listen on, beyond the host's own loopback.
     Listening,
+    /// Connect to a stream socket of the host by its path and send the connection.
+    Reach { path: String },
+    /// Do something with a daemon, and tell when it is done.
+    Daemon { name: String, verb: Verb },
+}
+
+/// What can be asked of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verb {
+    /// Tell how it is.
+    Status,
+    /// Start it, unless it runs.
+    Start,
+    /// End it. Its socket stays: the next one who connects starts it.
+    Stop,
+    /// End it, if it runs, and start it.
+    Restart,
+    /// Have it read its files anew.
+    Reload,
 }
 
 /// What a host's PID 1 answers.

@@ -9,14 +9,12 @@
 //! A cover is an opaque folder (`user.overlay.opaque`, see the kernel's overlayfs page) or a file of our own in the upper layer. Root in
 //! the bottle can delete it, and then finds nothing: the lower layer's entry stays hidden by a whiteout.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{XattrFlags, setxattr};
 
 use super::world::{Layout, World};
 use super::{Error, Mode, machine, state};
-use crate::kernel::{self, fs};
+use crate::kernel::{self, fs, inode};
 
 /// The folder of upper layers.
 pub const UPPER: &str = "upper";
@@ -81,7 +79,7 @@ fn folders(world: &World, place: &Path) -> kernel::Result<()> {
     for one in DISK_FOLDERS {
         let made = place.join(DISK).join(one.name);
         fs::create_dir_all(&made, 0o755)?;
-        mode(&made, one.mode)?;
+        inode::set_mode(&made, one.mode)?;
         own(world, &made, (0, 0))?;
     }
     if world.layout == Layout::Whole {
@@ -93,11 +91,12 @@ fn folders(world: &World, place: &Path) -> kernel::Result<()> {
     frame(world, &place.join(DISK).join("frame"))
 }
 
-/// How deep the folders of a layer are taken over: all of `/etc`, and of the large ones what a learner changes.
+/// How deep the folders of a layer are taken over: all of `/etc`, and of the others, which may be large, what a learner changes. Each folder
+/// costs every boot: a toolchain in `/opt`, taken over whole, made it 5 s.
 fn depth(layer: &Path) -> usize {
     match layer.to_str() {
-        Some("/etc" | "/srv" | "/opt") => 8,
-        Some("/var") => 3,
+        Some("/etc") => 8,
+        Some("/var" | "/srv") => 3,
         _ => 2,
     }
 }
@@ -116,7 +115,7 @@ fn take_over(lower: &Path, upper: &Path, depth: usize) -> kernel::Result<()> {
         {
             fs::create_dir_all(&above, 0o755)?;
             // Ours to write in, whatever the machine's is: the next ones are made in it.
-            mode(&above, data.mode() & 0o7777 | 0o700)?;
+            inode::set_mode(&above, data.mode() & 0o7777 | 0o700)?;
             take_over(&below, &above, depth - 1)?;
         }
     }
@@ -140,8 +139,7 @@ fn copy(from: &Path, to: &Path) -> kernel::Result<()> {
         if data.is_dir() {
             copy(&source, &target)?;
         } else if let Ok(leads_to) = std::fs::read_link(&source) {
-            let made = std::os::unix::fs::symlink(leads_to, &target);
-            made.map_err(|error| kernel::Error::from_io("symlink", target.display(), &error))?;
+            inode::link(leads_to, &target)?;
         } else if data.is_file()
             && let Ok(content) = fs::read_bytes(&source)
         {
@@ -158,8 +156,9 @@ fn frame(world: &World, frame: &Path) -> kernel::Result<()> {
     for name in fs::list(Path::new("/"))? {
         let (source, target) = (Path::new("/").join(&name), frame.join(&name));
         if let Ok(leads_to) = std::fs::read_link(&source) {
+            // Of an earlier boot; mostly there is none, and one that stays makes symlink(2) say so.
             let _ = std::fs::remove_file(&target);
-            std::os::unix::fs::symlink(leads_to, &target).map_err(|error| kernel::Error::from_io("symlink", target.display(), &error))?;
+            inode::link(leads_to, &target)?;
         } else if source.is_dir() {
             fs::create_dir_all(&target, 0o755)?;
             own(world, &target, (0, 0))?;
@@ -174,8 +173,7 @@ fn covers(world: &World, place: &Path) -> kernel::Result<()> {
         if is_folder && let Some(cover) = parents(world, place, &folder)? {
             fs::create_dir_all(&cover, 0o755)?;
             like(world, &folder, &cover)?;
-            setxattr(&cover, c"user.overlay.opaque", b"y", XattrFlags::empty())
-                .map_err(|errno| kernel::Error::new("setxattr user.overlay.opaque", cover.display(), kernel::root::from_rustix(errno)))?;
+            inode::note(&cover, "user.overlay.opaque", b"y")?;
         }
     }
     for (file, content, bits) in machine::HIDDEN_FILES {
@@ -185,7 +183,7 @@ fn covers(world: &World, place: &Path) -> kernel::Result<()> {
             && let Some(cover) = parents(world, place, file)?
         {
             fs::put(&cover, content.as_bytes(), *bits)?;
-            mode(&cover, *bits)?;
+            inode::set_mode(&cover, *bits)?;
             own(world, &cover, (0, data.map_or(0, |data| data.gid())))?;
         }
     }
@@ -217,13 +215,8 @@ fn parents(world: &World, place: &Path, path: &Path) -> kernel::Result<Option<Pa
 /// Gives `copy` the mode and the owner that `original` has on the machine.
 fn like(world: &World, original: &Path, copy: &Path) -> kernel::Result<()> {
     let data = std::fs::metadata(original).map_err(|error| kernel::Error::from_io("stat", original.display(), &error))?;
-    mode(copy, data.mode() & 0o7777)?;
+    inode::set_mode(copy, data.mode() & 0o7777)?;
     own(world, copy, (data.uid(), data.gid()))
-}
-
-fn mode(path: &Path, bits: u32) -> kernel::Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))
-        .map_err(|error| kernel::Error::from_io("chmod", path.display(), &error))
 }
 
 /// Gives `path` to the user and group that these are inside. An ordinary user owns all files: they are the bottle's root inside.
@@ -233,6 +226,5 @@ fn own(world: &World, path: &Path, (user, group): (u32, u32)) -> kernel::Result<
     }
     let (first_user, first_group) = world.ids.root();
     let inside = |id: u32| if id < 65_536 { id } else { 65_534 };
-    std::os::unix::fs::lchown(path, Some(first_user + inside(user)), Some(first_group + inside(group)))
-        .map_err(|error| kernel::Error::from_io("chown", path.display(), &error))
+    inode::give(path, (first_user + inside(user), first_group + inside(group)))
 }

@@ -21,6 +21,7 @@
 mod background;
 pub mod console;
 pub mod echo;
+mod event;
 pub mod keyboard;
 pub mod marks;
 mod place;
@@ -34,10 +35,11 @@ use echo::Echo;
 use marks::{Mark, Piece, Scanner};
 
 use super::{Error, Host, Run, Running};
-use crate::kernel::{self, foreground, poll, pty};
+use crate::kernel::{self, foreground, jobs::Jobs, poll, pty};
 
 pub use crate::kernel::pty::Size;
 pub use background::Background;
+pub use event::{Event, Ready};
 pub use place::{Entry, Place};
 
 /// Where rc files lie on a host; each shell has its own, for its own nonce.
@@ -59,42 +61,6 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// The result of talking to a shell: it fails when its terminal does.
 pub type Talk<T> = kernel::Result<T>;
 
-/// bash waits for a command.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ready {
-    /// How the last command ended: its `$?`.
-    pub status: i32,
-    /// How many shells deep inside the first one: 0 at the top.
-    pub depth: u32,
-    /// Background jobs of this shell.
-    pub jobs: u32,
-    /// Whether it is root in its user namespace.
-    pub root: bool,
-    /// The user that bash runs as.
-    pub user: String,
-    /// The host name that bash found.
-    pub host: String,
-    /// The working directory.
-    pub cwd: String,
-    /// What was typed while the last command ran and that nobody has read.
-    pub typed: String,
-}
-
-/// What the shell does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// Bytes for the terminal.
-    Output(Vec<u8>),
-    /// It has read the line and runs it.
-    Started,
-    /// It waits for a command.
-    Ready(Ready),
-    /// It waits for the rest of a command: an open quote, a here-document.
-    More,
-    /// The first shell has ended.
-    Gone,
-}
-
 /// The driver of one shell.
 pub struct Shell {
     tty: OwnedFd,
@@ -115,6 +81,10 @@ pub struct Shell {
     tail: Vec<u8>,
     /// Whether anything was typed since the last line was sent.
     typed: bool,
+    /// As `typed`, until somebody asks.
+    steered: bool,
+    /// What was left in the background and has begun.
+    jobs: Jobs,
     running: Option<Running>,
 }
 
@@ -204,6 +174,8 @@ impl Shell {
             settling: None,
             tail: Vec::new(),
             typed: false,
+            steered: false,
+            jobs: Jobs::default(),
             running: None,
         }
     }
@@ -215,6 +187,7 @@ impl Shell {
     pub fn send(&mut self, line: &str) -> kernel::Result<()> {
         self.tail.clear();
         self.typed = false;
+        self.steered = false;
         if line.len() > LONGEST_LINE || line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return self.send_verbatim(line);
         }
@@ -259,12 +232,18 @@ impl Shell {
     /// The terminal is gone.
     pub fn keys(&mut self, keys: &[u8]) -> kernel::Result<()> {
         self.typed = true;
+        self.steered = true;
         if pty::line_mode(self.tty.as_fd()) {
             self.remember(keys);
         } else {
             self.tail.clear();
         }
         self.write(keys)
+    }
+
+    /// Whether keys were typed while the last line ran (a Ctrl-C, an answer, the q of a pager). Says so once.
+    pub fn steered(&mut self) -> bool {
+        std::mem::take(&mut self.steered)
     }
 
     fn remember(&mut self, keys: &[u8]) {
@@ -356,6 +335,25 @@ impl Shell {
     /// As [`Shell::next`].
     pub fn try_next(&mut self) -> kernel::Result<Option<Event>> {
         self.next(Some(Duration::ZERO))
+    }
+
+    /// What was said after the last event, if it is there already: a job in the background may speak right behind the mark of a prompt.
+    pub fn said_behind(&mut self) -> Vec<u8> {
+        let mut said = Vec::new();
+        while let Some(Event::Output(_)) = self.events.front() {
+            if let Some(Event::Output(bytes)) = self.events.pop_front() {
+                said.extend(bytes);
+            }
+        }
+        said
+    }
+
+    /// Waits until what the last line has left in the background has really begun: see [`crate::kernel::jobs`]. For a typist that is a program.
+    ///
+    /// # Errors
+    /// poll(2) failed.
+    pub fn await_jobs(&mut self) -> kernel::Result<()> {
+        self.jobs.await_begun(self.tty.as_fd())
     }
 
     fn read(&mut self) -> kernel::Result<()> {

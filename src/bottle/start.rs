@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::sched::CloneFlags;
-
 use super::{Error, Run, init};
 use crate::kernel::error::Errno;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::{self, exec, poll, process, pty, reaper, signals, socket};
 
-/// The folders that programs are looked for in; the toolbox comes last, so that the machine's own tools come first.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/bottleship/tools";
+/// The folders that programs are looked for in; the toolbox comes last, so that the machine's own tools come first. Before them are only
+/// those that speak with this host's init as systemd's speak with theirs.
+const PATH: &str = "/run/bottleship/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/bottleship/tools";
 
 /// A program that has been started.
 pub struct Started {
@@ -42,6 +42,7 @@ pub fn start(run: &Run, host: &str, doors: &[OwnedFd]) -> Result<Started, Error>
     let environment = environment(run, host);
     let child = process::clone3(CloneFlags::empty(), None, || {
         let error = become_program(run, &standard, &environment, doors, &tell_reason);
+        // If the host's init is gone, so is whoever asked.
         let _ = poll::write_all(tell_reason.as_fd(), (error.errno as i32).to_string().as_bytes());
         127
     });

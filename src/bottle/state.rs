@@ -12,12 +12,10 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode as Bits, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Mode};
-use crate::kernel::root::from_rustix;
-use crate::kernel::{self, fs};
+use crate::kernel::{fs, lock};
 
 /// The state of one bottle on disk.
 #[derive(Debug, Clone)]
@@ -75,14 +73,6 @@ pub fn all() -> Vec<State> {
     names.into_iter().filter_map(|name| State::of(&name).ok()).collect()
 }
 
-/// Whether somebody holds the lock in this file. One that we may not open is taken for held: it is another user's.
-pub fn held(lock: &Path) -> bool {
-    match rustix::fs::open(lock, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Bits::empty()) {
-        Ok(file) => rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
-        Err(errno) => errno == rustix::io::Errno::ACCESS,
-    }
-}
-
 impl State {
     /// The state of the bottle `name`, there or not.
     ///
@@ -129,21 +119,13 @@ impl State {
     /// # Errors
     /// [`Error::Busy`] when somebody holds it.
     pub fn lock(&self) -> Result<OwnedFd, Error> {
-        let path = self.path("lock");
-        let fail =
-            |errno| Error::Kernel { doing: "lock the bottle".to_owned(), source: kernel::Error::new("flock", path.display(), errno) };
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&path, flags, Bits::from_raw_mode(0o600)).map_err(|errno| fail(from_rustix(errno)))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy { name: self.name.clone() }),
-            Err(errno) => Err(fail(from_rustix(errno))),
-        }
+        let lock = lock::try_take(&self.path("lock")).map_err(Error::at("lock the bottle"))?;
+        lock.ok_or_else(|| Error::Busy { name: self.name.clone() })
     }
 
     /// Whether a keeper or a PID 1 of this bottle lives.
     pub fn running(&self) -> bool {
-        held(&self.path("lock"))
+        lock::held(&self.path("lock"))
     }
 
     /// What the bottle is called outside its folder (cgroups, nft tables): its name, and a mark of the state folder unless that is the usual one,

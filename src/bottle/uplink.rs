@@ -13,16 +13,15 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::sched::CloneFlags;
-use nix::sys::signal::Signal;
-
 use super::protocol::ToInit;
 use super::world::World;
-use super::{Error, Mode, abilities, state};
+use super::{Error, Mode, abilities};
 use crate::kernel::error::Errno;
 use crate::kernel::netlink::Socket;
+use crate::kernel::ns::CloneFlags;
+use crate::kernel::process::Signal;
 use crate::kernel::process::{self, Process};
-use crate::kernel::{self, exec, fs, look, ns, poll, reaper};
+use crate::kernel::{self, exec, fs, lock, look, ns, poll, reaper};
 use crate::net::address;
 
 /// What the link is called in the bottle.
@@ -116,6 +115,7 @@ fn by_veth(world: &World, pid: i32) -> Result<(Uplink, ToInit), Error> {
             Ok((Uplink::Veth { link, table: label, nft }, told))
         }
         Err(error) => {
+            // The first error is the one to tell; what stays is found by `doctor`.
             let _ = route.delete_link(&link);
             let _ = forward(false);
             Err(error)
@@ -183,7 +183,7 @@ fn forward(on: bool) -> kernel::Result<()> {
 
 /// Whether no living bottle has a link here. One of a dead bottle may be seen until the kernel has got to it.
 fn nobody_needs_it() -> kernel::Result<bool> {
-    Ok(!own_links()?.iter().any(|(_, folder)| state::held(&folder.join("lock"))))
+    Ok(!own_links()?.iter().any(|(_, folder)| lock::held(&folder.join("lock"))))
 }
 
 /// Our links on the machine, with the folders of their bottles.
@@ -247,8 +247,8 @@ fn watch(argv: &[String], keeper: &OwnedFd) -> i32 {
         return 1;
     }
     let child = process::clone3(CloneFlags::empty(), None, || {
+        // Neither is ever refused. pasta ends itself when a signal is ignored at its start, as we ignore SIGPIPE.
         let _ = process::die_with_parent(Signal::SIGKILL);
-        // pasta ends itself when a signal is ignored at its start, as we ignore SIGPIPE.
         let _ = kernel::signals::unblock_all();
         let null = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from);
         if let (Ok(input), Ok(output), Ok(errors)) = (null(), null(), exec::duplicate(errors.as_fd()))
@@ -261,9 +261,9 @@ fn watch(argv: &[String], keeper: &OwnedFd) -> i32 {
         127
     });
     let Ok(child) = child else { return 1 };
+    // Whichever has ended, or if neither can be waited for: the program ends with the watcher.
     let _ = poll::readable(&[keeper.as_fd(), child.fd.as_fd()], None);
-    let _ = process::signal(child.fd.as_fd(), Signal::SIGKILL as i32);
-    let _ = process::wait(child.fd.as_fd());
+    process::end(child.fd.as_fd());
     0
 }
 

@@ -7,7 +7,7 @@ use super::ceiling::Hierarchies;
 use super::ids::Ids;
 use super::state::State;
 use super::{Error, Mode, Spec, machine, share};
-use crate::kernel::{self, mount, ns};
+use crate::kernel::{self, mount, ns, release};
 
 /// How a host's root is made of the machine's file systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,21 @@ pub struct Layer {
 impl Layer {
     /// The name of its upper folder.
     pub fn key(&self) -> String {
-        let text = self.path.to_string_lossy().trim_matches('/').replace('/', "+");
-        if text.is_empty() { "root".to_owned() } else { text }
+        if self.path == Path::new("/") {
+            return "root".to_owned();
+        }
+        // What stands for a slash, and what stands for that, is told apart from the path's own; `root` is taken.
+        let text = self.path.to_string_lossy().trim_matches('/').replace('%', "%25").replace('+', "%2b").replace('/', "+");
+        if text == "root" { "%72oot".to_owned() } else { text }
+    }
+
+    /// The path of the layer whose upper folder has this name.
+    pub fn path_of(key: &str) -> PathBuf {
+        match key {
+            "root" => PathBuf::from("/"),
+            "%72oot" => PathBuf::from("/root"),
+            _ => Path::new("/").join(key.replace('+', "/").replace("%2b", "+").replace("%25", "%")),
+        }
     }
 }
 
@@ -139,12 +152,23 @@ impl Trees {
 /// # Errors
 /// The kernel's refusal, to be told to the learner.
 pub fn can_map_root() -> kernel::Result<()> {
-    let version = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<u32>().ok());
-    let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     // Before 5.19 overlayfs refuses id-mapped layers.
-    if release < (5, 19) {
-        return Err(kernel::Error::new("mount overlay on an id-mapped lower layer", version, kernel::error::Errno::EOPNOTSUPP));
+    if release::version() < (5, 19) {
+        return Err(kernel::Error::new("mount overlay on an id-mapped lower layer", release::name(), kernel::error::Errno::EOPNOTSUPP));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_upper_folder_tells_its_layer() {
+        for path in ["/", "/root", "/srv", "/var/lib", "/mnt/a+b", "/mnt/50%/%2b", "/mnt/%25"] {
+            let layer = Layer { path: path.into(), copied: false };
+            assert_eq!(Layer::path_of(&layer.key()), Path::new(path), "{}", layer.key());
+            assert!(!layer.key().contains('/'));
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //! The reference for authors is `book/src/reference/facts.md`.
 
 pub mod compare;
+pub mod containers;
+pub mod images;
 mod read;
 mod read_kind;
 
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 pub use crate::bottle::probe::Target;
 pub use compare::{Compare, Pattern};
+pub use containers::{Container, Log, Network, Port, Volume};
+pub use images::{Image, Layer, Registry, Which};
 pub use read::{read, read_when};
 
 /// A fact of a step.
@@ -64,6 +68,15 @@ pub enum Kind {
     Namespace { of: Match, kinds: Vec<String>, differ: bool, other: Place },
     Cgroup(Cgroup),
     Mount(Mount),
+    // These are many keys long, and rare.
+    Image(Box<Image>),
+    Layer(Box<Layer>),
+    Registry(Box<Registry>),
+    Container(Box<Container>),
+    Volume(Box<Volume>),
+    Network(Box<Network>),
+    Port(Box<Port>),
+    Log(Box<Log>),
     Reach { from: Place, to: Target, expect: Expect, body: Option<Pattern> },
     Answer { given: bool, run: Option<String>, compare: Option<Compare> },
     History(Vec<EventPattern>),
@@ -74,7 +87,7 @@ pub enum Kind {
 }
 
 /// The names of the kinds, as authors write them.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 24] = [
     "exists",
     "gone",
     "field",
@@ -84,6 +97,14 @@ pub const KINDS: [&str; 16] = [
     "namespace",
     "cgroup",
     "mount",
+    "image",
+    "layer",
+    "registry",
+    "container",
+    "volume",
+    "network",
+    "port",
+    "log",
     "reach",
     "answer",
     "history",
@@ -117,11 +138,14 @@ pub enum ThingSort {
     Link,
     Netns,
     Container,
+    Volume,
+    Network,
+    Image,
     User,
 }
 
 /// Their names, as authors write them.
-pub const THINGS: [(&str, ThingSort); 8] = [
+pub const THINGS: [(&str, ThingSort); 11] = [
     ("file", ThingSort::File),
     ("process", ThingSort::Process),
     ("cgroup", ThingSort::Cgroup),
@@ -129,6 +153,9 @@ pub const THINGS: [(&str, ThingSort); 8] = [
     ("link", ThingSort::Link),
     ("netns", ThingSort::Netns),
     ("container", ThingSort::Container),
+    ("volume", ThingSort::Volume),
+    ("network", ThingSort::Network),
+    ("image", ThingSort::Image),
     ("user", ThingSort::User),
 ];
 
@@ -142,6 +169,8 @@ pub struct Match {
     pub pid: Option<u64>,
     pub pid_file: Option<String>,
     pub in_cgroup: Option<String>,
+    /// The processes of this container of the host's engine, its first process first.
+    pub container: Option<String>,
     pub parent: Option<Box<Match>>,
 }
 

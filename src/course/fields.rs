@@ -14,6 +14,7 @@ pub struct Complaints {
 }
 
 impl Complaints {
+    /// None yet about this file.
     pub fn about(file: &Path) -> Self {
         Complaints { file: file.to_owned(), list: Vec::new() }
     }

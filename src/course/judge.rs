@@ -1,6 +1,8 @@
 //! Judging a fact: looking where it says, and comparing. Nothing here changes the world, and nothing waits.
 
+mod containers;
 mod history;
+mod images;
 mod process;
 mod select;
 mod state;
@@ -60,12 +62,14 @@ pub struct Finding {
     pub sort: String,
     /// The processes that it rests on: while it must hold, one of them must stay.
     pub who: Vec<u64>,
+    /// Where the thing that a value was to be observed on is not there: a sentence that says so, to stand in the place of one with `{got}` in it.
+    pub missing: String,
 }
 
 impl Finding {
     /// A verdict without anything seen.
     pub fn bare(verdict: Verdict, got: String) -> Finding {
-        Finding { verdict, got, subject: String::new(), events: Vec::new(), sort: String::new(), who: Vec::new() }
+        Finding { verdict, got, subject: String::new(), events: Vec::new(), sort: String::new(), who: Vec::new(), missing: String::new() }
     }
 }
 
@@ -79,6 +83,7 @@ struct State {
     events: Vec<u64>,
     sort: String,
     who: Vec<u64>,
+    missing: String,
 }
 
 impl State {
@@ -88,6 +93,12 @@ impl State {
 
     fn absent(got: impl Into<String>) -> State {
         State { absent: true, got: got.into(), ..State::default() }
+    }
+
+    /// Says in a sentence of its own what is not there.
+    fn missing(mut self, sentence: impl Into<String>) -> State {
+        self.missing = sentence.into();
+        self
     }
 
     fn on(mut self, subject: impl Into<String>) -> State {
@@ -122,6 +133,7 @@ pub fn judge(fact: &Fact, world: &mut dyn World, context: &Context<'_>) -> Findi
             events: state.events,
             sort: state.sort,
             who: state.who,
+            missing: one_line(&state.missing),
         },
     }
 }
@@ -199,6 +211,10 @@ pub fn say(fact: &Fact, finding: &Finding) -> String {
         Verdict::NotYet => fact.not_yet.as_ref().or(fact.fail.as_ref()).map_or("", String::as_str),
         Verdict::Fail => fact.fail.as_ref().or(fact.not_yet.as_ref()).map_or("", String::as_str),
     };
+    // "The limit of the group is no such group" is no sentence: a value can be told only of what is there.
+    if !finding.missing.is_empty() && words.contains("{got}") {
+        return finding.missing.clone();
+    }
     observed(words, finding)
 }
 

@@ -267,8 +267,11 @@ impl Reader<'_> {
 /// Splits a `run` block into commands: one a line, but a line that ends in `\` goes on, and a here-document to its end.
 fn commands(text: &str, host: &str) -> Vec<Command> {
     let mut found: Vec<Command> = Vec::new();
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
+        if line.trim().is_empty() {
+            continue;
+        }
         let (host, line) = match line.strip_prefix('@').and_then(|rest| rest.split_once(' ')) {
             Some((host, rest)) => (host, rest),
             None => (host, line),
@@ -330,8 +333,10 @@ Prose with `code`.
 echo {name} \\
   more
 cat > f <<EOF
+
 one
 EOF
+
 @node2 uname
 ```
 
@@ -363,7 +368,7 @@ why: Because.
         assert_eq!((unit.intro.as_str(), step.id.as_str(), step.needs.len()), ("Hello.", "first", 2));
         let commands: Vec<&Command> = step.commands().collect();
         assert_eq!(commands[0].text, "echo abcd \\\n  more");
-        assert_eq!(commands[1].text, "cat > f <<EOF\none\nEOF");
+        assert_eq!(commands[1].text, "cat > f <<EOF\n\none\nEOF");
         assert_eq!((commands[2].text.as_str(), commands[2].host.as_str()), ("uname", "node2"));
         assert!(matches!(&step.blocks[2], Block::Output { exit: Some(1), .. }));
         assert!(matches!(&step.blocks[3], Block::Prose(text) if text.contains("int x;")));

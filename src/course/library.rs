@@ -41,6 +41,11 @@ pub struct Course {
     units: Vec<Entry>,
 }
 
+/// The part of the course that a unit belongs to: what stands before the slash of its id (`by-hand/chroot`).
+pub fn part_of(id: &str) -> &str {
+    id.split_once('/').map_or(id, |(part, _)| part)
+}
+
 impl Course {
     /// The course in the binary.
     ///
@@ -106,13 +111,26 @@ impl Course {
                 Err(list) => problems.extend(list),
             }
         }
-        // Lessons first, in the order of their numbers; then labs.
         course.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
+        course.bring_parts_together();
         problems.extend(course.relations());
         (course, problems)
     }
 
-    /// All units, lessons first.
+    /// Puts the labs of a part behind its lessons; the parts are in the order of their lessons' files, those of labs alone come last.
+    fn bring_parts_together(&mut self) {
+        let mut parts: Vec<String> = Vec::new();
+        for entry in &self.units {
+            let part = part_of(&entry.example.id);
+            if !parts.iter().any(|known| known == part) {
+                parts.push(part.to_owned());
+            }
+        }
+        // Stable: within a part the order stays.
+        self.units.sort_by_key(|entry| parts.iter().position(|part| part == part_of(&entry.example.id)));
+    }
+
+    /// All units: part by part, in each the lessons first.
     pub fn units(&self) -> &[Entry] {
         &self.units
     }

@@ -44,14 +44,17 @@ impl Place {
         }
         // A fresh world: what an earlier one of this name left on the disk is not part of it. The learner's history is in the progress.
         match bottle::doctor::set_aside(name) {
-            Ok(()) | Err(bottle::Error::NotRunning { .. }) => {}
+            Ok(()) | Err(bottle::Error::NoBottle { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let bottle = Bottle::boot(&spec)?;
-        if !(unit.setup.is_empty() && unit.start.is_empty()) {
+        // What was set aside is removed by the keeper of the next world. Where there is none, by us.
+        let bottle = Bottle::boot(&spec).inspect_err(|_| bottle::doctor::empty_the_bin())?;
+        // What a unit needs and this machine lacks its set-up lacks too. Such a unit says so and is not worked on.
+        let possible = bottle.abilities().missing(&unit.world.needs).is_empty();
+        if possible && !(unit.setup.is_empty() && unit.start.is_empty()) {
             bottle.await_hosts()?;
         }
-        let started = set_up(course, entry, unit, bottle.host(BENCH)?)?;
+        let started = if possible { set_up(course, entry, unit, bottle.host(BENCH)?)? } else { Vec::new() };
         let (shell, ready) = Shell::start(bottle.host(BENCH)?, options.size.unwrap_or(Size { columns: 80, rows: 24 }))?;
         Ok(Place { shell, ready, _started: started, bottle })
     }

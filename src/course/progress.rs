@@ -143,6 +143,9 @@ pub struct Typed {
     /// Set on a course command that grading needs: `:check`, `:answer`. A shell line may begin with a colon too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verb: bool,
+    /// Set on a line that is no input but says that keys were typed while the line before ran: a Ctrl-C, an answer. The keys are not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steered: bool,
 }
 
 /// What the disk keeps for the history, beyond its end.
@@ -271,6 +274,11 @@ impl Progress {
                 // What was typed in that step and in later ones was taken back.
                 let from = place(&typed.step).unwrap_or(usize::MAX);
                 lines.retain(|line| place(&line.step).is_some_and(|at| at < from));
+            } else if typed.steered {
+                // The line itself may have been taken back.
+                if let Some(line) = lines.iter_mut().rfind(|line| line.line == typed.line && !line.verb) {
+                    line.steered = true;
+                }
             } else if place(&typed.step).is_some() {
                 lines.push(typed.clone());
             }
@@ -319,7 +327,16 @@ mod tests {
     }
 
     fn typed(step: &str, line: &str, anew: bool) -> Typed {
-        Typed { unit: "p/old".into(), attempt: 0, step: step.into(), host: "bench".into(), line: line.into(), anew, verb: false }
+        Typed {
+            unit: "p/old".into(),
+            attempt: 0,
+            step: step.into(),
+            host: "bench".into(),
+            line: line.into(),
+            anew,
+            verb: false,
+            steered: false,
+        }
     }
 
     #[test]

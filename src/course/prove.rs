@@ -72,6 +72,7 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether the obligation was not met.
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
@@ -121,6 +122,8 @@ pub struct Prover<'p> {
     pub folder: Option<PathBuf>,
     pub seeds: Vec<String>,
     pub bottle: Spec,
+    /// Of a lab only these proofs; all if there are none here.
+    pub only: Vec<String>,
     /// A folder of its own for progress and bottles; emptied by whoever made it.
     pub state: PathBuf,
     pub typist: &'p mut dyn Typist,
@@ -132,6 +135,7 @@ pub struct Prover<'p> {
 }
 
 impl<'p> Prover<'p> {
+    /// A prover of `course` on these seeds, whose bottles are like `bottle` and lie below `state`.
     pub fn new(
         course: Course,
         folder: Option<PathBuf>,
@@ -141,7 +145,7 @@ impl<'p> Prover<'p> {
         typist: &'p mut dyn Typist,
         tell: &'p mut dyn FnMut(&Row),
     ) -> Self {
-        Prover { course, folder, seeds, bottle, state, typist, tell, counter: 0, abilities: Abilities::default() }
+        Prover { course, folder, seeds, bottle, only: Vec::new(), state, typist, tell, counter: 0, abilities: Abilities::default() }
     }
 
     /// Proves one unit; gives its rows.
@@ -154,6 +158,11 @@ impl<'p> Prover<'p> {
         offline::prove(self, &entry.example, &mut rows);
         rows.extend(if entry.example.lab { lab::prove(self, &entry) } else { lesson::prove(self, &entry) });
         Ok(rows)
+    }
+
+    /// Whether one of `proofs` was asked for.
+    fn wants(&self, proofs: &[&str]) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| proofs.contains(&only.as_str()))
     }
 
     fn row(&mut self, rows: &mut Vec<Row>, unit: &str, proof: &'static str, subject: impl Into<String>, outcome: Outcome) {
@@ -173,7 +182,7 @@ impl<'p> Prover<'p> {
             learner: Some("prover".to_owned()),
             seed: Some(seed.to_owned()),
             bottle: Spec { name: format!("prove-{}-{}", std::process::id(), self.counter), ..self.bottle.clone() },
-            size: None,
+            ..Options::default()
         })?;
         // The prover judges before it types.
         session.bottle().await_hosts()?;

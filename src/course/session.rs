@@ -12,7 +12,9 @@ mod reload;
 mod show;
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -48,6 +50,8 @@ pub struct Options {
     pub bottle: crate::bottle::Spec,
     /// The size of the terminal.
     pub size: Option<Size>,
+    /// Becomes readable when lines that are typed without a person are to be given up, in the middle too.
+    pub stop: Option<Arc<OwnedFd>>,
 }
 
 /// A learner at a unit.
@@ -80,6 +84,10 @@ struct Moment {
     snapshot: Value,
     /// Lines typed in this step.
     typed: Vec<String>,
+    /// Those of them that were typed on bench, and whether keys were typed while they ran: what makes a copy of this world out of a fresh one.
+    here: Vec<(String, bool)>,
+    /// In a copy: how many hints of the step were shown. (Elsewhere the progress knows.)
+    hints: usize,
     /// How many of what there were before the last line.
     census: Value,
     /// The looks that will answer for `snapshot` and `census`, while their answers were not yet read.
@@ -151,6 +159,14 @@ impl Session {
         &self.place.bottle
     }
 
+    /// Asks the world anew which hosts there are: another terminal may have added one.
+    ///
+    /// # Errors
+    /// The world is gone.
+    pub fn learn_hosts(&mut self) -> Result<(), Error> {
+        Ok(self.place.bottle.learn_hosts()?)
+    }
+
     /// A line is about to be typed (on any host): journals it, and keeps it in the learner's history. Returns the number of its event.
     ///
     /// # Errors
@@ -162,6 +178,9 @@ impl Session {
         }
         self.moment.settle(&self.place)?;
         self.moment.typed.push(line.trim().to_owned());
+        if host == BENCH {
+            self.moment.here.push((line.to_owned(), false));
+        }
         let mut event = Event::new("you", "line", line);
         host.clone_into(&mut event.host);
         event.data = json!({ "step": self.place_name() });
@@ -185,6 +204,7 @@ impl Session {
         let mut event = Event { cause: seq, ..Event::new("you", "line.end", "") };
         event.data = json!({ "status": status });
         self.place.bottle.emit(&event)?;
+        self.keep_steering()?;
         self.look_at_invariants(seq)?;
         self.predictions()?;
         self.step_done_by_typing()?;
@@ -241,7 +261,20 @@ impl Session {
             line: line.to_owned(),
             anew,
             verb: false,
+            steered: false,
         }
+    }
+
+    /// Keeps that keys were typed while a line on bench ran: typed again without them, it may never end by itself.
+    fn keep_steering(&mut self) -> Result<(), Error> {
+        let Some((line, steered)) = self.moment.here.last_mut().filter(|_| self.place.shell.steered()) else { return Ok(()) };
+        *steered = true;
+        let line = line.clone();
+        if self.parked.is_some() {
+            return Ok(());
+        }
+        let entry = Typed { steered: true, ..self.entry_of(BENCH, &line, false) };
+        self.progress.typed(entry)
     }
 
     /// Keeps a course command that grading needs.
@@ -339,7 +372,9 @@ impl Moment {
             baseline: BTreeMap::new(),
             snapshot: Value::Null,
             typed: Vec::new(),
+            here: Vec::new(),
             census: Value::Null,
+            hints: 0,
             looking: None,
         };
         moment.activate(place, unit, step)?;
@@ -367,6 +402,7 @@ impl Moment {
         let bench = place.bottle.host(BENCH)?;
         self.looking = Some((bench.begin_probe(&Probe::Snapshot)?, bench.begin_probe(&Probe::Census)?));
         self.typed.clear();
+        self.here.clear();
         Ok(())
     }
 

@@ -16,6 +16,9 @@ use super::session::Session;
 use super::text::Params;
 use super::view::{StepState, Verdict};
 
+#[cfg(test)]
+pub mod fuzzed;
+
 /// The version of the format.
 const VERSION: u32 = 1;
 
@@ -49,6 +52,9 @@ pub struct Line {
     pub line: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verb: bool,
+    /// Keys were typed while it ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steered: bool,
 }
 
 /// What the learner's own checks gave.
@@ -94,6 +100,7 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// What it is called in tables and files.
     pub fn word(self) -> &'static str {
         match self {
             Standing::Pass => "pass",
@@ -184,7 +191,7 @@ impl Submission {
 }
 
 fn line_of(typed: Typed) -> Line {
-    Line { step: typed.step, host: typed.host, line: typed.line, verb: typed.verb }
+    Line { step: typed.step, host: typed.host, line: typed.line, verb: typed.verb, steered: typed.steered }
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -285,7 +292,7 @@ fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_
         .collect();
     let mut failed = None;
     for (line, text) in submission.lines.iter().zip(lines) {
-        let typed = if line.verb { session.type_line(text) } else { session.type_on_host(&line.host, text).map(|()| None) };
+        let typed = if line.verb { session.type_line(text) } else { session.type_on_host(&line.host, text, line.steered).map(|()| None) };
         match typed {
             Ok(Some(check)) => keep_best(&mut steps, &check),
             Ok(None) => {}
@@ -355,6 +362,7 @@ mod tests {
             line: line.into(),
             anew: false,
             verb,
+            steered: false,
         };
         progress.typed(typed("touch /x", false)).unwrap();
         progress.typed(typed(":check", true)).unwrap();

@@ -191,6 +191,8 @@ pub struct HintView {
     pub level: usize,
     pub of: usize,
     pub text: String,
+    /// It was shown before, and there are no more.
+    pub again: bool,
 }
 
 /// The result of `:predict` and `:quiz`.
@@ -237,6 +239,8 @@ pub struct DiffLine {
     pub sign: char,
     /// `process/4711 sleep`, `mount//proc`, `file//etc/x`.
     pub what: String,
+    /// For what is in the file tree: what it is now, or was before it went: `file`, `dir`, `link`..., as a fact's `kind`.
+    pub sort: Option<String>,
     /// For a change: the field, before and after.
     pub detail: String,
 }
@@ -246,6 +250,8 @@ pub struct DiffLine {
 pub struct Effect {
     /// Kind of thing in the singular, and by how much its number changed.
     pub changes: Vec<(String, i64)>,
+    /// Containers that do something else than before: name, what they did, what they do.
+    pub turned: Vec<(String, String, String)>,
 }
 
 /// `:report`: where the learner stands.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::question::Question;
 use crate::bottle::{self, Bottle, Probe, Run};
 use crate::kernel::poll;
 
@@ -13,12 +14,18 @@ use crate::kernel::poll;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of its output counts.
 const OUTPUT: usize = 64 * 1024;
+/// How long an answer about images may be.
+const ANSWER: usize = 16 << 20;
+/// This program, as a host knows it.
+const OWN: &str = "/run/bottleship/bin/bottleship";
 
 /// A question about one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
     /// A look that runs nothing of the author's.
     Probe(Probe),
+    /// A question about images or registries, which `bottleship look` answers on the host.
+    Ask(Question),
     /// A command; the document is `{"code": 0, "text": "..."}`, or `{"late": true}` when it did not end in time.
     Run(String),
 }
@@ -28,6 +35,7 @@ impl Look {
     pub fn key(&self, host: &str) -> String {
         match self {
             Look::Probe(probe) => format!("{host} {}", serde_json::to_string(probe).unwrap_or_default()),
+            Look::Ask(question) => format!("{host} ? {}", serde_json::to_string(question).unwrap_or_default()),
             Look::Run(command) => format!("{host} $ {command}"),
         }
     }
@@ -56,6 +64,7 @@ impl World for Live<'_> {
                 self.snapshot(host, &looking)
             }
             Look::Probe(probe) => answered(host.probe(probe)),
+            Look::Ask(question) => answered(ask(host, question)),
             Look::Run(command) => run(host, command).map_err(|error| error.to_string()),
         }
     }
@@ -98,12 +107,25 @@ pub fn run(host: &bottle::Host, command: &str) -> Result<Value, bottle::Error> {
 /// # Errors
 /// As [`run`].
 pub fn run_for(host: &bottle::Host, command: &str, patience: Duration) -> Result<Value, bottle::Error> {
-    let run = Run {
-        argv: vec!["bash".to_owned(), "-c".to_owned(), format!("exec 2>&1 </dev/null\n{command}")],
-        cwd: "/root".to_owned(),
-        service: true,
-        ..Run::default()
-    };
+    let argv = ["bash", "-c", &format!("exec 2>&1 </dev/null\n{command}")];
+    Ok(match output_of(host, &argv, patience, OUTPUT)? {
+        None => json!({ "late": true }),
+        Some((code, output)) => json!({ "code": code, "text": String::from_utf8_lossy(&output) }),
+    })
+}
+
+/// Has this program answer a question on the host.
+fn ask(host: &bottle::Host, question: &Question) -> Result<Value, bottle::Error> {
+    let asked = serde_json::to_string(question).unwrap_or_default();
+    let output = output_of(host, &[OWN, "look", &asked], poll::stretched(PATIENCE), ANSWER)?;
+    let Some((code, output)) = output else { return Ok(json!({ "error": "no answer within 5 s" })) };
+    Ok(serde_json::from_slice(&output).unwrap_or_else(|_| json!({ "error": format!("the look ended with {code} and no answer") })))
+}
+
+/// The exit code and the output of a service of the host, of which no more than about `most` bytes are kept; `None` if it took too long.
+fn output_of(host: &bottle::Host, argv: &[&str], patience: Duration, most: usize) -> Result<Option<(i32, Vec<u8>)>, bottle::Error> {
+    let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    let run = Run { argv, cwd: "/root".to_owned(), service: true, ..Run::default() };
     let mut running = host.spawn(&run)?;
     drop(running.stdin.take());
     drop(running.stderr.take());
@@ -116,17 +138,16 @@ pub fn run_for(host: &bottle::Host, command: &str, patience: Duration) -> Result
             if !there {
                 running.kill(9)?;
                 running.wait()?;
-                return Ok(json!({ "late": true }));
+                return Ok(None);
             }
             match poll::read_some(stdout.as_fd()) {
-                Ok(Some(bytes)) if output.len() < OUTPUT => output.extend(bytes),
+                Ok(Some(bytes)) if output.len() < most => output.extend(bytes),
                 Ok(Some(_)) => {}
                 _ => break,
             }
         }
     }
-    let code = running.wait()?.shell_code();
-    Ok(json!({ "code": code, "text": String::from_utf8_lossy(&output) }))
+    Ok(Some((running.wait()?.shell_code(), output)))
 }
 
 /// Looks at most once at everything: the facts of one check see one moment, and quickly.
@@ -137,6 +158,7 @@ pub struct Once<'w> {
 }
 
 impl<'w> Once<'w> {
+    /// A view of `world` in which each thing is looked at once.
     pub fn new(world: &'w mut dyn World) -> Self {
         Once { world, seen: BTreeMap::new() }
     }

@@ -24,7 +24,7 @@ pub struct Event {
     /// Who did it: `you`, `runtime`, `host-init`, `check`, `course`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub actor: String,
-    /// What kind of thing: `line`, `line.end`, `xray`, `process.exit`, `container.start`, `oom`, `check`, `step`. Dotted, lower case.
+    /// What kind of thing: `line`, `line.end`, `xray`, `container.start`, `oom`, `check`, `step`. Dotted, lower case.
     pub kind: String,
     /// What it happened to: `container/web`, `cgroup/sandbox`, a command line.
     #[serde(default, skip_serializing_if = "String::is_empty")]

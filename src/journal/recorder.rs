@@ -78,8 +78,8 @@ impl Recorder {
         line.push(b'\n');
         let before = self.file.metadata().map(|data| data.len());
         if let Err(error) = self.file.write_all(&line) {
-            // Half a line must not be glued to the next event.
             if let Ok(length) = before {
+                // Half a line must not be glued to the next event; if it cannot be cut off, readers pass over it.
                 let _ = self.file.set_len(length);
             }
             return Err(self.refused(&error));

@@ -130,8 +130,37 @@ pub fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
 
 /// The file mode creation mask; nodes and mount points must get the bits that were asked for.
 pub fn umask(mask: u32) {
+    // umask(2) always succeeds.
     let _ = xray::call("umask", &"", format_args!("{mask:03o}"), || {
         nix::sys::stat::umask(Mode::from_bits_truncate(mask));
         Ok(())
     });
+}
+
+/// What a device file on this machine stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// `c` or `b`, as config.json has it.
+    pub kind: &'static str,
+    /// Its driver.
+    pub major: u64,
+    /// Which of the driver's.
+    pub minor: u64,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// Looks at a device file.
+///
+/// # Errors
+/// ENOENT when there is none, ENODEV when it is no device.
+pub fn look(path: &Path) -> Result<Found> {
+    let status = rustix::fs::stat(path).map_err(|errno| Error::new("stat", path.display(), super::root::from_rustix(errno)))?;
+    let kind = match rustix::fs::FileType::from_raw_mode(status.st_mode) {
+        rustix::fs::FileType::CharacterDevice => "c",
+        rustix::fs::FileType::BlockDevice => "b",
+        _ => return Err(Error::new("stat", path.display(), Errno::ENODEV)),
+    };
+    let (major, minor) = (rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev));
+    Ok(Found { kind, major: major.into(), minor: minor.into(), mode: status.st_mode & 0o777 })
 }

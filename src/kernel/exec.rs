@@ -1,9 +1,7 @@
 //! Becoming another program: execve(2) with exactly the descriptors that it is to have.
 
 use std::ffi::CString;
-#[cfg(test)]
-use std::os::fd::IntoRawFd;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
@@ -102,7 +100,9 @@ pub fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd> {
 }
 
 /// Gives up an owned descriptor without closing it, for a program that finds it by its number.
-#[cfg(test)]
+///
+/// # Errors
+/// None that occurs: the descriptor is open.
 pub fn leave_open(descriptor: OwnedFd) -> Result<i32> {
     fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| Error::new("fcntl", "F_SETFD", errno))?;
     Ok(descriptor.into_raw_fd())

@@ -40,7 +40,8 @@ fn device(master: BorrowedFd<'_>) -> Option<u64> {
     rustix::fs::fstat(slave.as_fd()).ok().map(|stat| stat.st_rdev)
 }
 
-fn numbers_in(folder: &str) -> impl Iterator<Item = i32> {
+/// The numbers among the names in a folder of proc(5): processes, or threads.
+pub(super) fn numbers_in(folder: &str) -> impl Iterator<Item = i32> {
     fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 

@@ -79,6 +79,13 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     xray::call("setresuid", &uid, format_args!("{uid} {uid} {uid}"), || nix::unistd::setresuid(user, user, user))
 }
 
+/// Whether our user namespace has a single id, so that nothing can be given to anybody else (`/proc/self/uid_map`, user_namespaces(7)).
+pub fn single() -> bool {
+    let map = super::fs::read(std::path::Path::new("/proc/self/uid_map")).unwrap_or_default();
+    let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    counts.sum::<u64>() == 1
+}
+
 /// The id as seen inside of `outside`, by the maps given.
 #[cfg(test)]
 pub fn inside(map: &[Extent], outside: u32) -> Option<u32> {

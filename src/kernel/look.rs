@@ -59,6 +59,13 @@ impl Root {
         })
     }
 
+    /// Whether the folder `inner` of an overlay's upper layer hides what the layers below have there (`userxattr`, see the kernel's overlayfs page).
+    pub fn is_opaque(&self, inner: &Path) -> bool {
+        let Ok(handle) = self.open_at(inner, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) else { return false };
+        let mut value = [0; 1];
+        rustix::fs::fgetxattr(&handle, c"user.overlay.opaque", &mut value[..]).is_ok_and(|length| value[..length] == *b"y")
+    }
+
     /// The names in the folder `inner`, sorted; those that are not UTF-8 are left out.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-use nix::mount::{MntFlags, MsFlags};
+pub use nix::mount::{MntFlags, MsFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::error::{Errno, Result};

@@ -1,12 +1,13 @@
 //! Namespaces: leaving one's own (unshare(2)), entering another's (setns(2)), holding one by a descriptor (namespaces(7)).
 
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
-use nix::sched::CloneFlags;
+pub use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 
 use super::error::{Errno, Error, Result};
+use super::foreground::numbers_in;
 use super::idmap::Extent;
 use super::root::from_rustix;
 use super::xray;
@@ -51,6 +52,15 @@ pub fn open_path(path: &Path) -> Result<OwnedFd> {
     })
 }
 
+/// Every process that we see in the pid namespace of `pid`, where that is not our own: there it is `pid` alone. Those of namespaces below are not told.
+pub fn processes_beside(pid: i32) -> Vec<i32> {
+    let namespace = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/pid")).ok();
+    let Some(its) = namespace(&pid.to_string()).filter(|its| namespace("self").is_some_and(|ours| ours != *its)) else { return vec![pid] };
+    let mut pids: Vec<i32> = numbers_in("/proc").filter(|number| namespace(&number.to_string()).as_ref() == Some(&its)).collect();
+    pids.sort_unstable();
+    pids
+}
+
 /// What kind of namespace a descriptor stands for (`NS_GET_NSTYPE`, ioctl_ns(2)).
 ///
 /// # Errors
@@ -62,6 +72,25 @@ pub fn kind(namespace: &OwnedFd) -> Result<CloneFlags> {
     Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })
         .map(CloneFlags::from_bits_retain)
         .map_err(|errno| Error::new("ioctl NS_GET_NSTYPE", "namespace", errno))
+}
+
+/// Whether who has left `namespace` may enter it again: its owner is our user namespace or one below (`NS_GET_USERNS`, ioctl_ns(2)).
+///
+/// # Errors
+/// ENOTTY when it is no namespace.
+pub fn may_return(namespace: &OwnedFd) -> Result<bool> {
+    /// `_IO(NSIO, 1)` of linux/nsfs.h.
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the request takes no argument and returns a new descriptor.
+    match Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) }) {
+        Ok(owner) => {
+            // SAFETY: the descriptor is new, and nobody else has it.
+            drop(unsafe { OwnedFd::from_raw_fd(owner) });
+            Ok(true)
+        }
+        Err(Errno::EPERM) => Ok(false),
+        Err(errno) => Err(Error::new("ioctl NS_GET_USERNS", "namespace", errno)),
+    }
 }
 
 /// A user namespace with the maps given and nobody in it, for id-mapped mounts: a child is cloned into it, mapped, and ended.

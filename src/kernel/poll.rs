@@ -73,6 +73,88 @@ pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// What is waited for on a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// Something can be read, or the other side is gone.
+    pub read: bool,
+    /// Something can be written.
+    pub write: bool,
+}
+
+/// As [`readable`], for descriptors that are written to as well: whether each can be read and written. An end or an error counts as both.
+///
+/// # Errors
+/// As [`readable`].
+pub fn ready(descriptors: &[(BorrowedFd<'_>, Interest)], patience: Option<Duration>) -> Result<Vec<Interest>> {
+    let flags = |interest: Interest| {
+        let read = if interest.read { PollFlags::IN } else { PollFlags::empty() };
+        let write = if interest.write { PollFlags::OUT } else { PollFlags::empty() };
+        read | write
+    };
+    let mut polled: Vec<PollFd<'_>> = descriptors.iter().map(|(fd, interest)| PollFd::from_borrowed_fd(*fd, flags(*interest))).collect();
+    wait(&mut polled, patience)?;
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let seen = |polled: &PollFd<'_>| {
+        let (events, over) = (polled.revents(), polled.revents().intersects(gone));
+        Interest { read: over || events.contains(PollFlags::IN), write: over || events.contains(PollFlags::OUT) }
+    };
+    Ok(polled.iter().map(seen).collect())
+}
+
+/// What reading without waiting has brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    /// So much.
+    Bytes(Vec<u8>),
+    /// Nothing now.
+    Nothing,
+    /// Nothing ever again.
+    End,
+}
+
+/// Reads what is there, at most 64 KiB, from a descriptor that [`never_block`]s. An error is an end: nothing more will come.
+pub fn read_now(descriptor: BorrowedFd<'_>) -> Got {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match rustix::io::read(descriptor, &mut buffer[..]) {
+            Ok(0) => return Got::End,
+            Ok(read) => {
+                buffer.truncate(read);
+                return Got::Bytes(buffer);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return Got::Nothing,
+            Err(_) => return Got::End,
+        }
+    }
+}
+
+/// Writes as much as goes without waiting, and says how much that was. SIGPIPE must be ignored, as Rust programs do.
+///
+/// # Errors
+/// write(2) refused: EIO or EPIPE when the other side is gone.
+pub fn write_now(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    loop {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(written) => return Ok(written),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(Error::new("write", "stream", from_rustix(error))),
+        }
+    }
+}
+
+/// From now on reading from and writing to what this descriptor stands for never waits (O_NONBLOCK); it holds for all copies of it.
+///
+/// # Errors
+/// fcntl(2) refused.
+pub fn never_block(descriptor: BorrowedFd<'_>) -> Result<()> {
+    let set =
+        rustix::fs::fcntl_getfl(descriptor).and_then(|flags| rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK));
+    set.map_err(|error| Error::new("fcntl", "O_NONBLOCK", from_rustix(error)))
+}
+
 /// Looks at `condition` until it holds. For the few facts of the kernel that no descriptor announces; the pause between two looks is 1 ms.
 ///
 /// # Errors

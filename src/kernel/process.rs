@@ -2,10 +2,11 @@
 //!
 //! A process is held by its descriptor (pidfd_open(2)), never by its number alone: a number can be used again between a look and a kill.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::sched::CloneFlags;
-use nix::sys::signal::Signal;
+pub use nix::sys::signal::Signal;
 
 use super::error::{Errno, Error, Result};
 use super::xray;
@@ -106,6 +107,23 @@ pub fn signal(process: BorrowedFd<'_>, signal: i32) -> Result<()> {
     })
 }
 
+/// Ends a child of ours and reaps it, however far it has come.
+pub fn end(process: BorrowedFd<'_>) {
+    // One that has ended already takes no signal, and one that was reaped already is not to be waited for: both are what was wanted.
+    let _ = signal(process, Signal::SIGKILL as i32);
+    let _ = wait(process);
+}
+
+/// Kills a process that need not be a child of ours, and waits until it is gone, at most `patience` long.
+///
+/// # Errors
+/// ESRCH: there is none; EPERM: it is not ours.
+pub fn kill(pid: i32, patience: Duration) -> Result<()> {
+    let process = open(pid)?;
+    signal(process.as_fd(), Signal::SIGKILL as i32)?;
+    super::poll::readable(&[process.as_fd()], Some(patience)).map(drop)
+}
+
 /// Waits until the process behind the descriptor, a child of ours, has ended; reaps it.
 ///
 /// # Errors
@@ -182,6 +200,28 @@ pub fn restore_signals() -> Result<()> {
     nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|errno| Error::new("sigprocmask", "", errno))
 }
 
+/// From here on a print that nobody reads any more (`bottleship oci state | grep -q`) ends this process by SIGPIPE, as it ends other programs
+/// (signal(7)). Rust ignores the signal, so that a server outlives its clients, and panics in `println!` instead.
+pub fn end_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload().downcast_ref::<String>().is_some_and(|text| is_unread_print(text)) {
+            // Neither can fail with these arguments, and the end is below all the same.
+            let _ = restore_signals();
+            let _ = nix::sys::signal::raise(Signal::SIGPIPE);
+            // Process 1 of a PID namespace is not ended by its own signals (pid_namespaces(7)).
+            // SAFETY: it does not come back, and nothing of ours is left to be done: the signal would have done the same.
+            unsafe { libc::_exit(128 + Signal::SIGPIPE as i32) };
+        }
+        usual(panic);
+    }));
+}
+
+/// Whether a panic has the text of the standard library for a print into a closed pipe.
+fn is_unread_print(text: &str) -> bool {
+    text.starts_with("failed printing to std") && text.ends_with(&format!("(os error {})", Errno::EPIPE as i32))
+}
+
 /// Waits for the next of the blocked signals and takes it.
 ///
 /// # Errors
@@ -247,7 +287,6 @@ pub fn has_executed(pid: i32) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd as _;
 
     #[test]
     fn a_child_runs_and_its_code_comes_back() {

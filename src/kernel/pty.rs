@@ -102,6 +102,14 @@ pub fn set_size(terminal: BorrowedFd<'_>, size: Size) -> Result<()> {
         .map_err(|error| Error::new("ioctl TIOCSWINSZ", "terminal", super::root::from_rustix(error)))
 }
 
+/// Makes a process group of our session the terminal's foreground (tcsetpgrp(3)).
+///
+/// # Errors
+/// ENOTTY where there is no terminal, or it is not our session's.
+pub fn set_foreground(terminal: BorrowedFd<'_>, group: i32) -> Result<()> {
+    nix::unistd::tcsetpgrp(terminal, nix::unistd::Pid::from_raw(group)).map_err(|errno| Error::new("tcsetpgrp", group, errno))
+}
+
 /// The process group in the foreground, as numbered here; `None` when there is none (or it lives in a pid namespace that we cannot see).
 pub fn foreground(terminal: BorrowedFd<'_>) -> Option<i32> {
     rustix::termios::tcgetpgrp(terminal).ok().map(|group| group.as_raw_nonzero().get())
@@ -201,6 +209,14 @@ pub fn keys<F: AsFd>(terminal: F) -> Result<Changed<F>> {
     })
 }
 
+/// Whole lines, and nothing of them is shown: for a password.
+///
+/// # Errors
+/// ENOTTY when it is no terminal.
+pub fn unseen<F: AsFd>(terminal: F) -> Result<Changed<F>> {
+    changed(terminal, |mode| mode.local_flags.remove(LocalFlags::ECHO))
+}
+
 /// Makes a terminal the standard input of this process.
 ///
 /// # Errors
@@ -253,6 +269,7 @@ impl AsFd for Resizes {
 
 impl Drop for Resizes {
     fn drop(&mut self) {
+        // Refused only for a bad argument.
         let _ = Self::set().thread_unblock();
     }
 }

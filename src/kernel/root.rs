@@ -40,7 +40,7 @@ impl Root {
     ///
     /// # Errors
     /// Those of openat2(2).
-    pub fn open_at(&self, inner: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    pub(in crate::kernel) fn open_at(&self, inner: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let inner = relative(inner);
         xray::call("openat2", &self.shown(&inner), format_args!("{} in root {}", inner.display(), self.path.display()), || {
@@ -72,6 +72,45 @@ impl Root {
         });
         read.map_err(|error| Error::from_io("read", self.path.join(inner).display(), &error))?;
         Ok(content)
+    }
+
+    /// Opens `inner` for reading. What it is, is the caller's affair: opening a fifo waits for its writer.
+    ///
+    /// # Errors
+    /// Those of openat2(2).
+    pub fn to_read(&self, inner: &Path) -> Result<OwnedFd> {
+        self.open_at(inner, OFlags::RDONLY, Mode::empty())
+    }
+
+    /// Opens `inner` for writing at its end; `mode` is that of a file which is not there yet.
+    ///
+    /// # Errors
+    /// Those of openat2(2).
+    pub fn to_append(&self, inner: &Path, mode: u32) -> Result<OwnedFd> {
+        self.open_at(inner, OFlags::CREATE | OFlags::WRONLY | OFlags::APPEND, Mode::from_raw_mode(mode))
+    }
+
+    /// Opens `inner` as an empty file for writing, with missing folders made. A symbolic link in its place goes away and is never written
+    /// through. `mode` holds whatever the umask.
+    ///
+    /// # Errors
+    /// A part of the path is no folder, or `inner` is one.
+    pub fn anew(&self, inner: &Path, mode: u32) -> Result<OwnedFd> {
+        let bits = Mode::from_raw_mode(mode);
+        let parent = self.create_dirs(relative(inner).parent().unwrap_or(Path::new("")), 0o755)?;
+        let open = || self.open_at(inner, OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW, bits);
+        let file = match open() {
+            // NOFOLLOW's word for a link in the last place: unlinkat takes the link, which need not be there any more.
+            Err(Error { errno: Errno::ELOOP, .. }) => {
+                let name = inner.file_name().unwrap_or_default();
+                let unlinked = rustix::fs::unlinkat(&parent, name, rustix::fs::AtFlags::empty());
+                unlinked.map_err(|errno| Error::new("unlink", self.shown(inner), from_rustix(errno)))?;
+                open()?
+            }
+            other => other?,
+        };
+        rustix::fs::fchmod(&file, bits).map_err(|errno| Error::new("fchmod", self.shown(inner), from_rustix(errno)))?;
+        Ok(file)
     }
 
     /// A handle (`O_PATH`) on `inner`, for mounts and `*at` calls.
@@ -219,6 +258,24 @@ mod tests {
         assert_eq!(std::fs::read_dir(canary.path()).unwrap().count(), 0);
         root.create_dirs(Path::new("../../a/b"), 0o755).unwrap();
         assert!(folder.path().join("a/b").is_dir());
+    }
+
+    #[test]
+    fn a_file_made_anew_replaces_a_link_and_not_what_it_leads_to() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("victim"), "old").unwrap();
+        symlink("../victim", folder.path().join("etc/resolv.conf")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        drop(root.anew(Path::new("/etc/resolv.conf"), 0o666).unwrap());
+        let made = folder.path().join("etc/resolv.conf").symlink_metadata().unwrap();
+        assert!(made.is_file() && made.len() == 0);
+        assert_eq!(made.permissions().mode() & 0o777, 0o666, "whatever the umask");
+        assert_eq!(std::fs::read_to_string(folder.path().join("victim")).unwrap(), "old");
+        drop(root.anew(Path::new("new/folder/file"), 0o600).unwrap());
+        assert!(folder.path().join("new/folder/file").is_file());
+        assert_eq!(root.anew(Path::new("new/folder"), 0o600).unwrap_err().errno, Errno::EISDIR);
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn listen(path: &Path) -> Result<OwnedFd> {
     let socket =
         nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).map_err(fail("socket"))?;
     let (_folder, short) = short_path(path)?;
+    // One of an earlier start; mostly there is none, and one that stays makes bind(2) say so.
     let _ = std::fs::remove_file(path);
     let address = UnixAddr::new(&short).map_err(fail("bind"))?;
     nix::sys::socket::bind(socket.as_raw_fd(), &address).map_err(fail("bind"))?;
@@ -64,6 +65,21 @@ pub fn connect_stream(path: &Path) -> Result<OwnedFd> {
     let address = UnixAddr::new(&short).map_err(fail("connect"))?;
     nix::sys::socket::connect(socket.as_raw_fd(), &address).map_err(fail("connect"))?;
     Ok(socket)
+}
+
+/// Listens on a new stream socket at `path`, as servers do that people's programs talk to; what lies there is replaced. `mode` says who may connect.
+///
+/// # Errors
+/// The folder does not exist or is not writable.
+pub fn listen_stream(path: &Path, mode: u32) -> Result<OwnedFd> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fail = |call| move |error: std::io::Error| Error::from_io(call, path.display(), &error);
+    let (_folder, short) = short_path(path)?;
+    // One of an earlier start; mostly there is none, and one that stays makes bind(2) say so.
+    let _ = std::fs::remove_file(path);
+    let listener = std::os::unix::net::UnixListener::bind(&short).map_err(fail("bind"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail("chmod"))?;
+    Ok(listener.into())
 }
 
 /// Accepts one connection, close-on-exec.
@@ -123,17 +139,18 @@ fn send_with(socket: BorrowedFd<'_>, message: &[u8], descriptors: &[RawFd], flag
     }
 }
 
-/// Receives one message with its descriptors (at most 16, all close-on-exec); `None` when the other side has closed.
+/// Receives one message with its descriptors (at most 64, all close-on-exec); `None` when the other side has closed.
 ///
 /// # Errors
 /// recvmsg(2) failed, or the message was cut (EMSGSIZE).
 pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut buffer = vec![0; MESSAGE];
-    let mut space = nix::cmsg_space!([RawFd; 16]);
+    let mut space = nix::cmsg_space!([RawFd; 64]);
     let mut parts = [IoSliceMut::new(&mut buffer)];
     let received = loop {
         match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
+            // One that ends without having read everything resets us, once; what it said before is still there, and then the end.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             other => break other.map_err(|errno| Error::new("recvmsg", "", errno))?,
         }
     };
@@ -153,4 +170,20 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>
     }
     buffer.truncate(length);
     Ok(Some((buffer, descriptors)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn the_last_words_of_one_who_did_not_listen_are_heard() {
+        let (ours, theirs) = pair().unwrap();
+        send(ours.as_fd(), b"an order that is never read", &[]).unwrap();
+        send(theirs.as_fd(), b"why it failed", &[]).unwrap();
+        drop(theirs);
+        assert_eq!(receive(ours.as_fd()).unwrap().unwrap().0, b"why it failed");
+        assert!(receive(ours.as_fd()).unwrap().is_none());
+    }
 }

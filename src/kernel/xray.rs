@@ -95,8 +95,15 @@ pub fn keep_in(path: &Path) -> Result<()> {
     let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
     file.set_len(size_of::<Ring>() as u64).map_err(fail)?;
     let moved = map(Some(&file))?;
+    let next = ring.next.load(Ordering::Relaxed);
+    // Only what is in use: the rest of the file stays a hole, and to read the rest of the old ring would cost a page fault for each of its pages.
+    let used = next.min(CAPACITY as u64) as usize;
     // SAFETY: both are mapped, as large as a Ring, and different; nobody else writes yet, for nothing was cloned.
-    unsafe { std::ptr::copy_nonoverlapping(std::ptr::from_ref(ring), moved, 1) };
+    unsafe {
+        (*moved).next.store(next, Ordering::Relaxed);
+        (*moved).taken.store(ring.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        std::ptr::copy_nonoverlapping(ring.slots.as_ptr(), (&raw mut (*moved).slots).cast::<Slot>(), used);
+    }
     RING.store(moved, Ordering::Release);
     Ok(())
 }
@@ -200,6 +207,7 @@ fn record(ring: &Ring, name: &str, args: fmt::Arguments<'_>, started: u64, resul
         (*slot).step = STEP.load(Ordering::Relaxed);
         (*slot).result = result;
         let mut text = Cut { bytes: &mut (*slot).name, len: 0 };
+        // `Cut` drops what does not fit and never fails, here and below.
         let _ = text.write_str(name);
         (*slot).name_len = text.len as u16;
         let mut text = Cut { bytes: &mut (*slot).args, len: 0 };
@@ -310,6 +318,26 @@ mod tests {
         ] {
             assert_eq!(as_in_the_manual(given.to_owned()), wanted);
         }
+    }
+
+    /// A promise: switched off, the X-ray costs a container's start (about 150 calls, 9 ms) at most 1 %, that is 600 ns a call. Measured as
+    /// processor time of this thread, which others on the machine do not change, and in a child, which nobody else switches it on for.
+    #[test]
+    fn switched_off_it_costs_next_to_nothing() {
+        const CALLS: u32 = 100_000;
+        let child = crate::kernel::process::clone3(nix::sched::CloneFlags::empty(), None, || {
+            RING.store(std::ptr::null_mut(), Ordering::Relaxed);
+            let clock = || nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::MAX, Duration::from);
+            let began = clock();
+            for number in 0..CALLS {
+                let done = call("getpid", &"", format_args!("{number} {}", "an argument"), || Ok(number));
+                std::hint::black_box(done.is_ok());
+            }
+            i32::from(clock().saturating_sub(began) > CALLS * Duration::from_nanos(600))
+        });
+        let child = child.unwrap();
+        let ended = crate::kernel::process::wait(std::os::fd::AsFd::as_fd(&child.fd)).unwrap();
+        assert_eq!(ended, crate::kernel::process::Exit::Code(0), "more than 600 ns a call");
     }
 
     #[test]

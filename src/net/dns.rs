@@ -8,11 +8,11 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use simple_dns::rdata::{A, PTR, RData};
 use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 
 use super::Zone;
+use crate::kernel::poll;
 
 /// Seconds that a resolver may keep an answer. Short: learners change the world.
 const TTL: u32 = 30;
@@ -102,20 +102,19 @@ fn reverse(name: &str) -> Option<Ipv4Addr> {
 pub fn serve(zone: impl Fn() -> Zone, udp: &UdpSocket, tcp: &TcpListener) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let mut ready = [PollFd::new(udp.as_fd(), PollFlags::POLLIN), PollFd::new(tcp.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
-            other => other?,
-        };
-        let [datagram, connection] = ready.map(|socket| socket.any().unwrap_or(false));
-        if datagram {
+        let ready = poll::readable(&[udp.as_fd(), tcp.as_fd()], None);
+        let ready = ready.map_err(|error| io::Error::from_raw_os_error(error.errno as i32))?;
+        if ready.contains(&0) {
             let (length, client) = udp.recv_from(&mut buffer)?;
             if let Some(reply) = answer(&zone(), &buffer[..length], true) {
                 // The client may be gone; that is its own affair.
                 let _ = udp.send_to(&reply, client);
             }
         }
-        if connection && let Ok((client, _)) = tcp.accept() {
+        if ready.contains(&1)
+            && let Ok((client, _)) = tcp.accept()
+        {
+            // What one client does wrong ends its connection and is not ours to report.
             let _ = converse(&zone(), client);
         }
     }

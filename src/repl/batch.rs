@@ -3,9 +3,11 @@
 //! As bash does with a script, a line that fails does not stop the rest (`--stop-on-error` does). The exit code is that of the last line that
 //! failed, and 0 when none did: a shell line counts with its own exit code, `:check` with 1 unless it passes, what is not understood with 2.
 //! A program that waits for input gets the lines that follow, and the end of input after the last one.
+//!
+//! A line is read when it is needed and not before: what comes through a pipe is answered line by line, so another program can look at an answer
+//! before it types the next line.
 
-use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::{BufRead, Write as _};
 
 use super::desk::{self, Answer, Desk};
 use super::lexer;
@@ -17,8 +19,8 @@ use crate::ui::Style;
 const PATIENCE: u32 = 3;
 
 /// Runs all lines of a script; gives the exit code.
-pub fn run(desk: &mut Desk, script: &str, stop_on_error: bool) -> i32 {
-    let mut typist = Script { lines: script.lines().map(str::to_owned).collect(), ends: 0, line_start: true };
+pub fn run(desk: &mut Desk, lines: Box<dyn BufRead>, stop_on_error: bool) -> i32 {
+    let mut typist = Script { lines, ends: 0, line_start: true };
     let mut status = 0;
     while let Some(line) = typist.next_command() {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -38,7 +40,7 @@ pub fn run(desk: &mut Desk, script: &str, stop_on_error: bool) -> i32 {
 }
 
 struct Script {
-    lines: VecDeque<String>,
+    lines: Box<dyn BufRead>,
     /// How often the program in the foreground was told that there is no more.
     ends: u32,
     /// Whether the last thing shown ended its line.
@@ -48,12 +50,27 @@ struct Script {
 impl Script {
     /// The next command with all lines that belong to it.
     fn next_command(&mut self) -> Option<String> {
-        let mut command = self.lines.pop_front()?;
+        let mut command = self.next_line()?;
         while !desk::is_verb(&command) && lexer::goes_on(&command) {
-            let Some(line) = self.lines.pop_front() else { break };
+            let Some(line) = self.next_line() else { break };
             command = format!("{command}\n{line}");
         }
         Some(command)
+    }
+
+    /// The next line without its end, as [`str::lines`] has them; bytes that are no UTF-8 are replaced. Input that cannot be read ends.
+    fn next_line(&mut self) -> Option<String> {
+        let mut bytes = Vec::new();
+        match self.lines.read_until(b'\n', &mut bytes) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => {
+                eprintln!("error: read the next line of the script: {error}");
+                return None;
+            }
+        }
+        let line = bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+        Some(String::from_utf8_lossy(line).into_owned())
     }
 
     fn print(&mut self, bytes: &[u8]) {
@@ -90,11 +107,11 @@ impl Typist for Script {
     }
 
     fn rest(&mut self) -> Option<String> {
-        self.lines.pop_front()
+        self.next_line()
     }
 
     fn feed(&mut self, _shell: bool) -> Fed {
-        if let Some(line) = self.lines.pop_front() {
+        if let Some(line) = self.next_line() {
             return Fed::Line(line);
         }
         self.ends += 1;

@@ -1,9 +1,10 @@
 //! The course commands that ask the session: each asks, and shows what it says.
 
 use super::desk::{Answer, Desk, aside};
-use super::{views, why, zoom};
+use super::{containers, views, why, zoom};
+use crate::course::library::part_of;
 use crate::course::session::Moved;
-use crate::course::view::Verdict;
+use crate::course::view::{UnitLine, Verdict};
 use crate::course::{Error, Session};
 use crate::ui::{Block, Doc, Face, Table, Text, fault, markdown};
 
@@ -94,7 +95,10 @@ impl Desk {
             Ok(log) => log,
             Err(error) => return error.into(),
         };
-        match why::doc(log, of, traced) {
+        let told = why::doc(log, of, traced);
+        let line = log.after(0).rfind(|event| event.kind == "line").map(|event| event.subject.clone()).unwrap_or_default();
+        let container = containers::doc(self.session.bottle(), &self.host, &line, of);
+        match told.map(|doc| doc.then(container.clone().unwrap_or_default())).or(container) {
             Some(doc) => Answer::of(doc),
             None if of.is_empty() => needs("nothing has happened yet", "type something first"),
             None => needs(&format!("no event is about `{of}`"), "`:why` alone is about the last line; `:why NUMBER` about one event"),
@@ -145,8 +149,26 @@ impl Desk {
         }
     }
 
-    pub(super) fn list(&mut self, _: &str) -> Answer {
-        Answer::of(views::list(&self.session.list()))
+    pub(super) fn list(&mut self, which: &str) -> Answer {
+        let units = self.session.list();
+        let current = part_of(&self.session.view().unit).to_owned();
+        let mut parts: Vec<&str> = units.iter().map(|unit| part_of(&unit.id)).collect();
+        parts.dedup();
+        let wanted = |unit: &&UnitLine| match which {
+            "all" => true,
+            "" => part_of(&unit.id) == current,
+            "labs" => part_of(&unit.id) == current && unit.lab,
+            "lessons" => part_of(&unit.id) == current && !unit.lab,
+            name => part_of(&unit.id) == name,
+        };
+        let listed: Vec<&UnitLine> = units.iter().filter(wanted).collect();
+        if listed.is_empty() && !matches!(which, "labs" | "lessons") {
+            return needs(
+                &format!("the course has no part `{which}`"),
+                &format!("its parts: {}; or `labs`, `lessons`, `all`", parts.join(", ")),
+            );
+        }
+        Answer::of(views::list(&listed, &units))
     }
 
     pub(super) fn map(&mut self, _: &str) -> Answer {
@@ -186,6 +208,9 @@ impl Desk {
 
     pub(super) fn host(&mut self, name: &str) -> Answer {
         if name.is_empty() {
+            if let Err(error) = self.session.learn_hosts() {
+                return error.into();
+            }
             let hosts: Vec<String> = self.session.bottle().hosts().map(|host| host.name().to_owned()).collect();
             let lines = hosts.iter().map(|host| if *host == self.host { format!("> {host}") } else { format!("  {host}") });
             return Answer::of(lines.fold(Doc::new(), Doc::line));

@@ -188,6 +188,8 @@ impl Desk {
         if self.host == HOME || self.others.contains_key(&self.host) {
             return Ok(());
         }
+        // Another terminal may have added it.
+        self.session.learn_hosts()?;
         let host = self.session.bottle().host(&self.host).map_err(|error| {
             let names: Vec<&str> = self.session.bottle().hosts().map(bottle::Host::name).collect();
             Answer::with(fault::words(&error.to_string(), Some(&format!("its hosts: {}", names.join(", ")))), 1)
@@ -265,14 +267,20 @@ impl Desk {
             let side = self.tracer.as_mut().map(|tracer| tracer as &mut dyn Side);
             let follow = Follow { shell, person: person.as_ref(), side, watch, again: typist.marks() };
             let stop = follow.run(&mut |bytes| typist.show(bytes))?;
-            drop(person);
             match stop {
                 Stop::Ready(ready) => {
+                    if typist.marks() || person.is_none() {
+                        self.shell().await_jobs()?;
+                    }
                     self.waits(ready.clone());
                     return Ok(Stop::Ready(ready));
                 }
-                Stop::Reads => watch = self.feed(lines, typist)?,
+                Stop::Reads => {
+                    drop(person);
+                    watch = self.feed(lines, typist)?;
+                }
                 Stop::Called => {
+                    drop(person);
                     self.called(typist)?;
                     watch = typist.marks();
                 }

@@ -18,6 +18,11 @@ const CLAIMS: &[(&str, &str, &str)] = &[
     ("capabilities, seccomp, user ids", REAL, "root is root of the bottle's user namespace, and nobody outside"),
     ("links, bridges, addresses, ping", REAL, "in network namespaces of the bottle"),
     ("files of bench", REAL, "this machine's own, below a layer that takes all your changes"),
+    (
+        "docker's engine, images, registries",
+        SMALL,
+        "behind Docker's own interfaces; Docker Hub is the bottle's, its images are stand-ins and say so",
+    ),
     ("bottleship oci", SMALL, "an OCI runtime; the kernel calls are those that you see with `:zoom`"),
 ];
 

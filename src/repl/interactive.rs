@@ -12,14 +12,19 @@ use super::desk::{self, Answer, Desk, HOME};
 use super::editor::{self, Above, Knows, LineEditor, Typed};
 use super::typist::{Fed, Typist};
 use crate::bottle::shell::console::{self, Person};
-use crate::bottle::shell::keyboard::Keyboard;
+use crate::bottle::shell::keyboard::{Ahead, Keyboard};
 use crate::bottle::shell::{Background, Ready};
 use crate::ui::Style;
 
 /// Prints a mark for a program that types at our terminal (the prover, a test) instead of a person.
+fn flush() {
+    // A terminal that is gone ends us by SIGHUP.
+    let _ = std::io::stdout().flush();
+}
+
 fn mark(what: &str) {
     print!("\x1b]7791;repl;{what}\x07");
-    let _ = std::io::stdout().flush();
+    flush();
 }
 
 /// The person's side: the editor, and what is on the screen.
@@ -107,9 +112,14 @@ impl Seat {
             None => editor.line(prompt, begun, knows),
             Some(keyboard) if editor::edits() => keyboard.lend(|| editor.line(prompt, begun, knows)),
             Some(keyboard) => {
-                if let Some(line) = keyboard.line() {
-                    println!("{}{line}", prompt.0);
-                    return Typed::Line(line);
+                match keyboard.ahead() {
+                    Some(Ahead::Line(line)) => {
+                        println!("{}{line}", prompt.0);
+                        return Typed::Line(line);
+                    }
+                    Some(Ahead::Interrupt) => return Typed::Interrupt,
+                    Some(Ahead::End) => return Typed::End,
+                    None => {}
                 }
                 // Where whole lines are read, nothing can be put into one; so what was begun is put in front.
                 match (begun.to_owned() + &keyboard.begun(), editor.line(prompt, "", knows)) {
@@ -160,6 +170,8 @@ fn offers(desk: &mut Desk, ready: &Ready, tools: &Command) -> Offers {
     let steps = desk.session.map();
     let places = units.into_iter().map(|unit| unit.id);
     let places = places.chain(steps.into_iter().flat_map(|step| [format!("{unit}#{}", step.id), step.id])).collect();
+    // Of a world that is gone the next line tells.
+    let _ = desk.session.learn_hosts();
     let hosts = desk.session.bottle().hosts().map(|host| host.name().to_owned()).collect();
     let files = desk.shell().background().ok().and_then(|background| background.place());
     Offers { places, hosts, files, cwd: PathBuf::from(&ready.cwd), tools: Some(tools.clone()) }
@@ -188,7 +200,7 @@ impl Typist for Seat {
         if !text.is_empty() {
             let newline = if self.line_start { "" } else { "\n" };
             print!("{newline}{text}");
-            let _ = std::io::stdout().flush();
+            flush();
             self.line_start = true;
         }
     }
@@ -206,7 +218,7 @@ impl Typist for Seat {
         } else if shell && !self.told {
             self.told = true;
             print!("\r\n(Your shell itself reads your keys now. Ctrl-] and a course command, such as check, still works.)\r\n");
-            let _ = std::io::stdout().flush();
+            flush();
         }
         Fed::Wait
     }

@@ -23,6 +23,7 @@ pub fn write(session: &Session, words: &str) -> std::io::Result<PathBuf> {
 
 fn text(session: &Session, words: &str) -> String {
     let mut text = format!("# Report about {}\n\n{words}\n\n", place(session));
+    // Writing to a String cannot fail, here and below.
     let _ = writeln!(text, "- version: {}", env!("CARGO_PKG_VERSION"));
     for (name, reason) in session.bottle().abilities().iter() {
         let _ = writeln!(text, "- {name}: {}", reason.unwrap_or("yes"));

@@ -140,6 +140,12 @@ fn units() -> Vec<UnitLine> {
     ]
 }
 
+fn two_parts() -> Vec<UnitLine> {
+    let mut all = units();
+    all.extend(units().into_iter().map(|unit| UnitLine { id: unit.id.replace("by-hand", "images"), current: false, ..unit }));
+    all
+}
+
 fn standing() -> ReportView {
     let line = |id: &str, done, skipped, points| ReportLine {
         id: id.into(),
@@ -249,7 +255,7 @@ fn processes() -> Doc {
 }
 
 fn all() -> Vec<(&'static str, Doc)> {
-    let difference = |sign, what: &str, detail: &str| DiffLine { sign, what: what.into(), detail: detail.into() };
+    let difference = |sign, what: &str, detail: &str| DiffLine { sign, what: what.into(), sort: None, detail: detail.into() };
     let map_line = |id: &str, title: &str, state, current| MapLine { id: id.into(), title: title.into(), state, current, points: 1 };
     let answered = |right| AnswerView {
         question: question(Some(right)),
@@ -261,12 +267,15 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("step-lab", views::step(&lab(), false)),
         ("check-not-yet", views::check(&check(false))),
         ("check-pass", views::check(&check(true))),
-        ("hint", views::hint(&HintView { level: 2, of: 3, text: "What does `ldd` say?".into() })),
+        ("hint", views::hint(&HintView { level: 2, of: 3, text: "What does `ldd` say?".into(), again: false })),
+        ("hint-again", views::hint(&HintView { level: 3, of: 3, text: "Copy what `ldd` names.".into(), again: true })),
         ("answer-right", views::answer(&answered(true))),
         ("answer-wrong", views::answer(&answered(false))),
         ("predicted", views::predicted(&answered(false))),
         ("answer-unknown", views::answer(&AnswerView { question: question(None), right: vec![], why: None })),
-        ("list", views::list(&units())),
+        ("list", views::list(&units().iter().collect::<Vec<_>>(), &units())),
+        ("list-part", views::list(&units()[..2].iter().collect::<Vec<_>>(), &two_parts())),
+        ("list-none", views::list(&[], &two_parts())),
         (
             "map",
             views::map(&[
@@ -291,8 +300,11 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("why-event", why::doc(&missed(), "oom", false).unwrap()),
         (
             "effect",
-            views::effect(&Effect { changes: vec![("process".into(), 1), ("mount".into(), 2), ("cgroup".into(), -3), ("link".into(), 0)] })
-                .unwrap_or_default(),
+            views::effect(&Effect {
+                changes: vec![("process".into(), 1), ("mount".into(), 2), ("cgroup".into(), -3), ("link".into(), 0)],
+                ..Effect::default()
+            })
+            .unwrap_or_default(),
         ),
         ("report", views::report(&standing())),
         ("help", help::answer("").doc),
@@ -337,7 +349,10 @@ fn no_line_is_wider_than_forty_columns_but_code() {
 #[test]
 fn an_effect_line_needs_an_effect() {
     assert_eq!(views::effect(&Effect::default()), None);
-    assert_eq!(views::effect(&Effect { changes: vec![("process".into(), 0)] }), None);
+    assert_eq!(views::effect(&Effect { changes: vec![("process".into(), 0)], ..Effect::default() }), None);
+    let turned = vec![("web".into(), "running".into(), "paused".into())];
+    let said = views::effect(&Effect { turned, ..Effect::default() }).unwrap().render(&Style::plain(80));
+    assert_eq!(said.trim(), "web: running -> paused");
 }
 
 #[test]

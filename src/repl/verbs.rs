@@ -87,7 +87,7 @@ pub const VERBS: &[Verb] = &[
         "why",
         "[WORD]",
         "why the last line, or the last check, ended as it did",
-        "For a line: what its exit status says, which limits were met meanwhile, and which kernel calls were refused (those of other programs with `:zoom on`). For a check: what it missed, and what that rests on. WORD is the number of an event, a fact of the check, or any word: the causes of the latest event that has it.",
+        "For a line: what its exit status says, which limits were met meanwhile, and which kernel calls were refused (those of other programs with `:zoom on`). For a check: what it missed, and what that rests on. WORD is the number of an event, a fact of the check, or any word: the causes of the latest event that has it. Where it names a container, or the last line was one of docker's: why that has ended, which names it knows, and why nobody reaches its ports.",
         Desk::why,
     ),
     verb("diff", "", "what differs now from the world as the step began", "", Desk::diff),
@@ -135,7 +135,13 @@ pub const VERBS: &[Verb] = &[
         ..verb("skip", "", "go on without having done the step", "It is marked as skipped; you can come back with `:goto`.", Desk::skip)
     },
     verb("reveal", "", "show the solution of the step", "It is marked as revealed.", Desk::reveal),
-    verb("list", "", "all lessons and labs", "", Desk::list),
+    verb(
+        "list",
+        "[PART|all]",
+        "the lessons and labs of this part, or of another",
+        "`:list labs` and `:list lessons` show only those of this part.",
+        Desk::list,
+    ),
     verb("map", "", "the steps of this lesson or lab", "", Desk::map),
     verb("note", "WORDS", "write a note for yourself", "Notes are kept with your progress and shown by `:report`.", Desk::note),
     verb(

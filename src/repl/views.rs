@@ -1,5 +1,6 @@
 //! From the course's view models to blocks of text. No sentence of a check is made here: those are attributes of the facts.
 
+use crate::course::library::part_of;
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, QuestionView, ReportView, StepState,
     StepView, UnitLine, Verdict,
@@ -128,8 +129,14 @@ pub fn check(view: &CheckView) -> Doc {
         head = head.and(Face::Plain, format!(", {} of {} points", view.points, view.of));
     }
     let mut doc = Doc::new().line(head);
-    for fact in &view.facts {
-        doc = doc.line(fact_line(fact));
+    for (at, fact) in view.facts.iter().enumerate() {
+        // That a group is not there is said once, however many facts are about it.
+        let told = |other: &FactView| {
+            fact.verdict != Verdict::Pass && !fact.say.is_empty() && (other.verdict, &other.say) == (fact.verdict, &fact.say)
+        };
+        if !view.facts[..at].iter().any(told) {
+            doc = doc.line(fact_line(fact));
+        }
     }
     if let Some(mistake) = &view.mistake {
         doc = doc.then(markdown::parse(&mistake.say));
@@ -172,12 +179,14 @@ fn fact_line(fact: &FactView) -> Text {
 
 /// A hint.
 pub fn hint(view: &HintView) -> Doc {
-    let head = Doc::new().line(Text::of(Face::Dim, format!("Hint {} of {}", view.level, view.of)));
-    head.then(markdown::parse(&view.text))
+    let which = format!("Hint {} of {}{}", view.level, view.of, if view.again { ", once more: there are no others" } else { "" });
+    let doc = Doc::new().line(Text::of(Face::Dim, which)).then(markdown::parse(&view.text));
+    let more = "What else helps: `:why` after a `:check`, `:reveal` shows the solution, `:skip` goes on without the step.";
+    if view.again { doc.paragraph(markdown::inline(more)) } else { doc }
 }
 
-/// `:list`.
-pub fn list(units: &[UnitLine]) -> Doc {
+/// `:list`: the units that were asked for, and where in the whole course (`all`) they stand.
+pub fn list(units: &[&UnitLine], all: &[UnitLine]) -> Doc {
     let mut table = Table { heads: ["", "id", "steps", "title"].map(str::to_owned).into(), rows: Vec::new() };
     for unit in units {
         let mark = if unit.current { ">" } else { "" };
@@ -194,7 +203,25 @@ pub fn list(units: &[UnitLine]) -> Doc {
             .fold(title, |title, (_, reason)| title.and(Face::Caution, " not here:").and(Face::Plain, format!(" {reason}")));
         table.rows.push(vec![mark.into(), Text::of(Face::Strong, unit.id.clone()), progress, title]);
     }
-    Doc::new().with(Block::Table(table)).paragraph(markdown::inline("`:goto ID` goes there. `>` is where you are."))
+    let doc = if units.is_empty() { Doc::new().paragraph("There is none here.") } else { Doc::new().with(Block::Table(table)) };
+    let doc = doc.paragraph(markdown::inline("`:goto ID` goes there. `>` is where you are."));
+    if units.len() == all.len() {
+        doc
+    } else {
+        doc.with(Block::Table(parts(all))).paragraph(markdown::inline("`:list PART` shows another part, `:list all` everything."))
+    }
+}
+
+fn parts(all: &[UnitLine]) -> Table {
+    let mut table = Table { heads: ["part", "lessons", "labs", "steps done"].map(str::to_owned).into(), rows: Vec::new() };
+    for units in all.chunk_by(|one, other| part_of(&one.id) == part_of(&other.id)) {
+        let labs = units.iter().filter(|unit| unit.lab).count();
+        let (done, of) = units.iter().fold((0, 0), |(done, of), unit| (done + unit.done, of + unit.of));
+        let numbers = [(units.len() - labs).to_string(), labs.to_string(), format!("{done}/{of}")];
+        let name = Text::of(Face::Strong, part_of(&units[0].id).to_owned());
+        table.rows.push([name].into_iter().chain(numbers.map(Text::from)).collect());
+    }
+    table
 }
 
 fn unit_note(unit: &UnitLine) -> String {
@@ -243,14 +270,24 @@ pub fn diff(lines: &[DiffLine]) -> Doc {
             _ => Face::Caution,
         };
         let detail = if line.detail.is_empty() { String::new() } else { format!("  {}", line.detail) };
-        doc.line(Text::of(face, line.sign.to_string()).and(Face::Plain, format!(" {}{detail}", line.what)))
+        // `file//srv`, as facts name it, is the kind and the name.
+        let (kind, name) = line.what.split_once('/').unwrap_or(("", &line.what));
+        let kind = match line.sort.as_deref() {
+            Some("dir") => "folder",
+            Some("char" | "block") => "device",
+            Some(sort) => sort,
+            None => kind,
+        };
+        let what = format!("{kind} {name}");
+        doc.line(Text::of(face, line.sign.to_string()).and(Face::Plain, format!(" {what}{detail}")))
     })
 }
 
 /// The line after a command that changed the world; none when it did not.
 pub fn effect(effect: &Effect) -> Option<Doc> {
-    let parts: Vec<String> =
+    let mut parts: Vec<String> =
         effect.changes.iter().filter(|(_, by)| *by != 0).map(|(what, by)| format!("{by:+} {}", plural(what, *by))).collect();
+    parts.extend(effect.turned.iter().map(|(name, from, to)| format!("{name}: {from} -> {to}")));
     (!parts.is_empty()).then(|| Doc::new().line(Text::of(Face::Dim, parts.join(" "))))
 }
 

@@ -171,7 +171,7 @@ const SIGNALS: &[(Signal, &str)] = &[
     (Signal::SIGHUP, "its terminal went away"),
 ];
 
-fn killed(number: i64) -> String {
+pub(super) fn killed(number: i64) -> String {
     let status = number + 128;
     let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok());
     if let Some(Signal::SIGTSTP | Signal::SIGSTOP) = signal {

@@ -15,7 +15,11 @@ const KNOWN: &[Known] = &[('f', "foreground", false), ('h', "home", true), ('p',
 const HEAD: u64 = 16 * 1024;
 
 /// Runs `httpd` in the foreground, until it is killed.
-pub fn run(args: &[String], _out: &mut dyn Write) -> Result<u8, Failure> {
+pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
+    // In the image of that name `httpd` is Apache's.
+    if Path::new(super::apache::CONFIGURATION).exists() {
+        return super::apache::run(args, out);
+    }
     let given = options::parse(args, KNOWN, false)?;
     if !given.rest.is_empty() {
         return Err(Failure::new(1, "usage: httpd -f [-v] [-p [ADDRESS:]PORT] [-h FOLDER]"));

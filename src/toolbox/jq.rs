@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read as _, Write};
+use std::rc::Rc;
 
 use jaq_core::data::HasLut;
 use jaq_core::load::{Arena, File as Program, Loader};
 use jaq_core::{Compiler, Ctx, DataT, Lut, Vars, unwrap_valr};
 use jaq_json::write::{self, Pp, Styles};
-use jaq_json::{Map, Val, read};
+use jaq_json::{Map, Num, Val, read};
 use jaq_std::input::{HasInputs, Inputs, RcIter};
 
 use super::failure::{Failure, reason};
@@ -19,6 +20,7 @@ const KNOWN: &[Known] = &[
     ('c', "compact-output", false),
     ('e', "exit-status", false),
     ('f', "from-file", true),
+    ('h', "help", false),
     ('j', "join-output", false),
     ('M', "monochrome-output", false),
     ('n', "null-input", false),
@@ -26,6 +28,7 @@ const KNOWN: &[Known] = &[
     ('r', "raw-output", false),
     ('S', "sort-keys", false),
     ('s', "slurp", false),
+    ('V', "version", false),
     ('\0', "indent", true),
     ('\0', "tab", false),
 ];
@@ -36,6 +39,10 @@ def @csv: map(if type == "string" then "\"" + gsub("\""; "\"\"") + "\"" elif typ
     then error("\(type) (\(tojson)) is not valid in a csv row") else tostring end) | join(",");
 def @tsv: map(if type == "string" then gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r") elif type == "null"
     then "" elif type == "array" or type == "object" then error("\(type) (\(tojson)) can not be tsv-formatted") else tostring end) | join("\t");
+def join($glue): reduce .[] as $item (null; (if . == null then "" else . + $glue end)
+    + ($item | if . == null then "" elif type == "string" then . else tojson end)) // "";
+def halt_error($code): error({"\u0000halt": [$code, .]});
+def halt_error: halt_error(5);
 def leaf_paths: paths(scalars);
 def toarray: if type == "array" then . else [.] end;
 def tostream: path(def r: (.[]?|r), .; r) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p+$q]);
@@ -69,11 +76,18 @@ impl<'a> HasInputs<'a, Val> for Reach<'a> {
 
 type Filter = jaq_core::Filter<Data>;
 
+const USAGE: &str = "usage: jq [-rcesnSj] [--arg NAME VALUE] FILTER [FILE...]";
+
 /// Runs `jq`. Exit codes as jq's: 2 bad usage or input file, 3 a program that does not compile, 5 an error while it ran; with -e 1 for a
 /// last output of false or null and 4 for no output.
 pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
     let (variables, args) = variables(args)?;
     let mut given = options::parse(&args, KNOWN, false)?;
+    if given.has("version") || given.has("help") {
+        let text = if given.has("version") { concat!("jq-bottleship-", env!("CARGO_PKG_VERSION")) } else { USAGE };
+        writeln!(out, "{text}")?;
+        return Ok(0);
+    }
     let program = program(&mut given)?;
     let names: Vec<String> = variables.iter().map(|(name, _)| format!("${name}")).collect();
     let filter = compile(&program, &names)?;
@@ -146,11 +160,7 @@ fn program(given: &mut Given) -> Result<String, Failure> {
             .map_err(|error| Failure::new(2, format_args!("error: Could not open {file}: {}", reason(&error))));
     }
     if given.rest.is_empty() {
-        return if std::io::stdin().is_terminal() {
-            Err(Failure::new(2, "usage: jq [-rcesnSj] [--arg NAME VALUE] FILTER [FILE...]"))
-        } else {
-            Ok(".".to_owned())
-        };
+        return if std::io::stdin().is_terminal() { Err(Failure::new(2, USAGE)) } else { Ok(".".to_owned()) };
     }
     Ok(given.rest.remove(0))
 }
@@ -254,9 +264,14 @@ fn evaluate(filter: &Filter, values: Vec<Val>, inputs: Input, given: &Given, out
                     print(&value, &style, given, out)?;
                 }
                 Err(error) => {
-                    failed = true;
                     out.flush()?;
-                    eprintln!("jq: error: {error}");
+                    let error = error.into_val();
+                    if let Some((code, last_words)) = halt(&error) {
+                        eprint!("{last_words}");
+                        return Err(Failure::silent(code));
+                    }
+                    failed = true;
+                    eprintln!("jq: error{}", complaint(&error));
                     break;
                 }
             }
@@ -267,13 +282,54 @@ fn evaluate(filter: &Filter, values: Vec<Val>, inputs: Input, given: &Given, out
         one(Val::Null, out)?;
     } else {
         for input in inputs {
-            one(input.map_err(|error| Failure::new(2, format_args!("error: {error}")))?, out)?;
+            one(input.map_err(|error| Failure::new(2, format_args!("parse error: {error}")))?, out)?;
         }
     }
     match (failed, given.has("exit-status")) {
         (true, _) => Ok(5),
         (false, true) => Ok(code),
         (false, false) => Ok(0),
+    }
+}
+
+/// What `halt_error` of our definitions asks for: the exit code, and a text as it is or another value as JSON.
+fn halt(error: &Val) -> Option<(u8, String)> {
+    let Val::Obj(fields) = error else { return None };
+    let Some(Val::Arr(parts)) = fields.get(&text_value("\0halt")) else { return None };
+    let code = parts.first()?.to_string().parse().ok()?;
+    let words = parts.get(1)?;
+    Some((code, if let Val::TStr(text) = words { String::from_utf8_lossy(text).into_owned() } else { format!("{words}\n") }))
+}
+
+/// An error as jq prints it: a text as it is, anything else as JSON with a word about that.
+fn complaint(error: &Val) -> String {
+    match error {
+        Val::TStr(text) => format!(": {}", String::from_utf8_lossy(text)),
+        other => format!(" (not a string): {other}"),
+    }
+}
+
+/// The value with its numbers as jq prints them: `2` for a computed 2.0, the largest number for infinity, and null for what is no number.
+fn plain(value: &Val) -> Val {
+    match value {
+        Val::Num(Num::Float(number)) => plain_number(*number),
+        Val::Arr(items) => Val::Arr(items.iter().map(plain).collect::<Vec<_>>().into()),
+        Val::Obj(fields) => Val::obj(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
+        other => other.clone(),
+    }
+}
+
+fn plain_number(number: f64) -> Val {
+    // Up to here every whole number has a double of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number {
+        _ if number.is_nan() => Val::Null,
+        _ if number.is_infinite() => {
+            let sign = if number < 0.0 { "-" } else { "" };
+            Val::Num(Num::Dec(Rc::new(format!("{sign}1.7976931348623157e+308"))))
+        }
+        _ if number.fract() == 0.0 && number.abs() <= EXACT => Val::Num(Num::Int(number as isize)),
+        _ => Val::Num(Num::Float(number)),
     }
 }
 
@@ -295,6 +351,7 @@ fn style(given: &Given) -> Pp {
 }
 
 fn print(value: &Val, style: &Pp, given: &Given, out: &mut dyn Write) -> Result<(), Failure> {
+    let value = &plain(value);
     let raw = given.has("raw-output") || given.has("join-output");
     match value {
         Val::TStr(text) if raw => out.write_all(text)?,

@@ -134,6 +134,7 @@ fn pump(stream: &Stream, canned: Option<&mut [u8]>, given: &Given, out: &mut dyn
     let mut other = stream;
     let mut reading_input = canned.is_none();
     if let Some(text) = canned {
+        // A client that does not want the text may close; its end is seen below.
         let _ = other.write_all(text).and_then(|()| stream.close_writing());
     }
     let patience = given.number("wait")?.map(Duration::from_secs);

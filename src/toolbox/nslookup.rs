@@ -7,11 +7,13 @@ use std::time::Duration;
 use simple_dns::TYPE;
 
 use super::failure::Failure;
-use super::resolver::{self, Record, Resolver, Unresolved};
+use super::resolver::{self, Record, Resolver, Unresolved, reverse_name};
 
 /// What is asked of whom.
 struct Query {
     name: String,
+    /// Whether an address was given and its name is asked for.
+    reverse: bool,
     server: IpAddr,
     port: u16,
     kinds: Vec<TYPE>,
@@ -35,13 +37,18 @@ pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
         writeln!(out, ";; no servers could be reached\n")?;
         return Ok(1);
     }
-    writeln!(out, "Server:\t\t{}\nAddress:\t{}#{}\n", query.server, query.server, query.port)?;
+    // An address that has a name is answered without the server's own, as bind does.
+    if found.is_empty() || !query.reverse {
+        writeln!(out, "Server:\t\t{}\nAddress:\t{}#{}\n", query.server, query.server, query.port)?;
+    }
     if found.is_empty() {
         refused(&query.name, last, out)?;
         return Ok(1);
     }
     found.dedup();
-    writeln!(out, "Non-authoritative answer:")?;
+    if !query.reverse {
+        writeln!(out, "Non-authoritative answer:")?;
+    }
     found.iter().try_for_each(|record| line(record, out))?;
     writeln!(out)?;
     Ok(0)
@@ -68,7 +75,7 @@ fn query(args: &[String]) -> Result<Query, Failure> {
     };
     let reverse = name.parse::<IpAddr>().ok().map(reverse_name);
     let kinds = kinds.unwrap_or_else(|| if reverse.is_some() { vec![TYPE::PTR] } else { vec![TYPE::A, TYPE::AAAA] });
-    Ok(Query { name: reverse.unwrap_or_else(|| name.clone()), server, port, kinds, patience })
+    Ok(Query { reverse: reverse.is_some(), name: reverse.unwrap_or_else(|| name.clone()), server, port, kinds, patience })
 }
 
 fn server_address(resolver: &Resolver, server: &str) -> Result<IpAddr, Failure> {
@@ -88,20 +95,6 @@ fn kind_of(text: &str) -> Result<TYPE, Failure> {
         "TXT" => TYPE::TXT,
         _ => return Err(Failure::new(1, format_args!("unknown query type: {text} (A, AAAA, CNAME, MX, NS, PTR, SRV and TXT are known)"))),
     })
-}
-
-/// 10.0.0.7 is asked for as 7.0.0.10.in-addr.arpa (RFC 1035, 3.5); IPv6 by its half bytes under ip6.arpa (RFC 3596).
-fn reverse_name(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(four) => {
-            let [a, b, c, d] = four.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(six) => {
-            let halves = six.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-            halves.map(|half| format!("{half:x}.")).collect::<String>() + "ip6.arpa"
-        }
-    }
 }
 
 fn refused(name: &str, why: Option<Unresolved>, out: &mut dyn Write) -> Result<(), Failure> {
@@ -130,13 +123,6 @@ fn line(record: &Record, out: &mut dyn Write) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_asked_for_backwards() {
-        assert_eq!(reverse_name("10.0.0.7".parse().unwrap()), "7.0.0.10.in-addr.arpa");
-        assert!(reverse_name("::1".parse().unwrap()).starts_with("1.0.0.0."));
-        assert_eq!(reverse_name("::1".parse().unwrap()).len(), 64 + "ip6.arpa".len());
-    }
 
     #[test]
     fn a_mistake_in_the_arguments_is_named() {

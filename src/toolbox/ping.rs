@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::failure::Failure;
 use super::options::{self, Known};
@@ -14,12 +14,16 @@ use crate::kernel::poll;
 
 const KNOWN: &[Known] = &[
     ('4', "ipv4", false),
+    ('A', "adaptive", false),
     ('c', "count", true),
+    ('D', "timestamps", false),
     ('i', "interval", true),
     ('n', "numeric", false),
     ('q', "quiet", false),
     ('s', "size", true),
     ('t', "ttl", true),
+    ('V', "version", false),
+    ('v', "verbose", false),
     ('w', "deadline", true),
     ('W', "timeout", true),
 ];
@@ -34,6 +38,12 @@ struct Plan {
     deadline: Option<Duration>,
     size: usize,
     quiet: bool,
+    /// The next request goes out when the answer to the last one has come.
+    adaptive: bool,
+    /// The time of day before each answer.
+    timestamps: bool,
+    /// What the address is called, where it was not asked for by number.
+    called: Option<String>,
 }
 
 /// What came back so far.
@@ -44,22 +54,39 @@ struct Tally {
     times: Vec<f64>,
 }
 
-/// Runs `ping`. Exit code 0 when something answered, 1 when nothing did, 2 when nothing could be sent.
+/// The time of sending travels in the first bytes of a request; a shorter one has no room for it.
+const TIMED: usize = 16;
+
+/// Runs `ping`. Exit code 0 when something answered, 1 when nothing did or the line makes no sense, 2 when nothing could be sent.
 pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
     let given = options::parse(args, KNOWN, false)?;
-    let [name] = &given.rest[..] else { return Err(Failure::new(2, "usage error: Destination address required")) };
+    if given.has("version") {
+        writeln!(out, "ping from bottleship {}", env!("CARGO_PKG_VERSION"))?;
+        return Ok(0);
+    }
+    // Of several names the last one would be a gateway to go through, which nobody allows any more: only one is taken.
+    let Some(name) = given.rest.last() else { return Err(Failure::new(1, "usage error: Destination address required")) };
+    let wrong = |failure: Failure| Failure { code: 1, ..failure };
+    let count: Option<u64> = given.number("count").map_err(wrong)?;
+    if count == Some(0) {
+        return Err(Failure::new(1, format_args!("invalid argument: '0': out of range: 1 <= value <= {}", i64::MAX)));
+    }
     let seconds = |text: Option<f64>, default: f64| Duration::try_from_secs_f64(text.unwrap_or(default)).unwrap_or(Duration::MAX);
+    let to = address(name)?;
     let plan = Plan {
         name: name.clone(),
-        to: address(name)?,
-        count: given.number("count")?,
-        interval: seconds(given.number("interval")?, 1.0).max(Duration::from_millis(2)),
-        timeout: seconds(given.number("timeout")?, 10.0),
-        deadline: given.number("deadline")?.map(|deadline| seconds(Some(deadline), 0.0)),
-        size: given.number("size")?.unwrap_or(56).min(65_000),
+        to,
+        count,
+        interval: seconds(given.number("interval").map_err(wrong)?, 1.0).max(Duration::from_millis(2)),
+        timeout: seconds(given.number("timeout").map_err(wrong)?, 10.0),
+        deadline: given.number("deadline").map_err(wrong)?.map(|deadline| seconds(Some(deadline), 0.0)),
+        size: given.number("size").map_err(wrong)?.unwrap_or(56).min(65_000),
         quiet: given.has("quiet"),
+        adaptive: given.has("adaptive"),
+        timestamps: given.has("timestamps"),
+        called: if given.has("numeric") || name.parse::<IpAddr>().is_ok() { None } else { Resolver::system().name_of(to.into()) },
     };
-    let echo = Echo::open(plan.to, given.number("ttl")?)
+    let echo = Echo::open(plan.to, given.number("ttl").map_err(wrong)?)
         .map_err(|error| Failure::new(2, format_args!("{}: {}", error.call, error.errno.desc())))?;
     writeln!(out, "PING {} ({}) {}({}) bytes of data.", plan.name, plan.to, plan.size, plan.size + 28)?;
     out.flush()?;
@@ -114,6 +141,9 @@ fn exchange(plan: &Plan, echo: &Echo, out: &mut dyn Write) -> Result<Tally, Fail
         }
         if ready.contains(&1) {
             hear(plan, echo, &mut sent_at, &mut tally, out)?;
+            if plan.adaptive && plan.count.is_none_or(|count| tally.sent < count) {
+                next = now;
+            }
         }
     }
 }
@@ -147,14 +177,27 @@ fn hear(plan: &Plan, echo: &Echo, sent_at: &mut [Option<Instant>], tally: &mut T
             let took = sent.elapsed().as_secs_f64() * 1000.0;
             tally.times.push(took);
             if !plan.quiet {
-                let Heard { from, sequence, ttl, bytes, .. } = heard;
-                writeln!(out, "{bytes} bytes from {from}: icmp_seq={sequence} ttl={ttl} time={} ms", milliseconds(took))?;
+                answer(plan, &heard, took, out)?;
             }
         }
         What::Unreachable(code) => trouble(&heard, unreachable(code), tally, out)?,
         What::TimeExceeded => trouble(&heard, "Time to live exceeded", tally, out)?,
     }
     Ok(out.flush()?)
+}
+
+fn answer(plan: &Plan, heard: &Heard, took: f64, out: &mut dyn Write) -> Result<(), Failure> {
+    let Heard { from, sequence, ttl, bytes, .. } = heard;
+    if plan.timestamps {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        write!(out, "[{}.{:06}] ", now.as_secs(), now.subsec_micros())?;
+    }
+    let from = plan.called.as_ref().map_or_else(|| from.to_string(), |name| format!("{name} ({from})"));
+    write!(out, "{bytes} bytes from {from}: icmp_seq={sequence} ttl={ttl}")?;
+    if plan.size >= TIMED {
+        write!(out, " time={} ms", milliseconds(took))?;
+    }
+    Ok(writeln!(out)?)
 }
 
 fn trouble(heard: &Heard, what: &str, tally: &mut Tally, out: &mut dyn Write) -> Result<(), Failure> {
@@ -190,12 +233,14 @@ fn report(plan: &Plan, tally: &Tally, took: Duration, out: &mut dyn Write) -> Re
     writeln!(out, "\n--- {} ping statistics ---", plan.name)?;
     let time = took.as_millis();
     writeln!(out, "{} packets transmitted, {received} received, {errors}{lost}% packet loss, time {time}ms", tally.sent)?;
-    if received > 0 {
+    if received > 0 && plan.size >= TIMED {
         let average = tally.times.iter().sum::<f64>() / received as f64;
         let deviation = (tally.times.iter().map(|time| (time - average).powi(2)).sum::<f64>() / received as f64).sqrt();
         let least = tally.times.iter().copied().fold(f64::MAX, f64::min);
         let most = tally.times.iter().copied().fold(0.0, f64::max);
         writeln!(out, "rtt min/avg/max/mdev = {least:.3}/{average:.3}/{most:.3}/{deviation:.3} ms")?;
+    } else {
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -220,11 +265,17 @@ mod tests {
             deadline: None,
             size: 56,
             quiet: false,
+            adaptive: false,
+            timestamps: false,
+            called: None,
         };
         let mut out = Vec::new();
         report(&plan, &Tally { sent: 3, errors: 1, times: vec![1.0, 3.0] }, Duration::from_millis(2001), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("3 packets transmitted, 2 received, +1 errors, 33% packet loss, time 2001ms"), "{text}");
         assert!(text.contains("rtt min/avg/max/mdev = 1.000/2.000/3.000/1.000 ms"), "{text}");
+        let mut out = Vec::new();
+        report(&plan, &Tally { sent: 3, ..Tally::default() }, Duration::ZERO, &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().ends_with("3 packets transmitted, 0 received, 100% packet loss, time 0ms\n\n"));
     }
 }

@@ -13,10 +13,14 @@ use arguments::{Tree, Wanted};
 use columns::Shown;
 use process::{Machine, Process};
 
-pub use process::user_name;
+pub use process::{group_name, user_name};
 
 /// Runs `ps`. Exit code 1 when nothing was found.
 pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
+    if matches!(args, [only] if only == "--version" || only == "-V") {
+        writeln!(out, "ps from bottleship {}", env!("CARGO_PKG_VERSION"))?;
+        return Ok(0);
+    }
     let machine = Machine::read();
     let wanted = arguments::parse(args)?;
     let me = Process::read("self", &machine).ok_or_else(|| Failure::new(1, "/proc is not mounted, or not for this pid namespace"))?;

@@ -113,6 +113,15 @@ impl Resolver {
         Err(last)
     }
 
+    /// What an address is called: by the hosts file, else by the name servers.
+    pub fn name_of(&self, address: IpAddr) -> Option<String> {
+        let known = self.hosts.iter().find(|(known, _)| *known == address).map(|(_, name)| name.clone());
+        known.or_else(|| {
+            let records = self.query(&format!("{}.", reverse_name(address)), TYPE::PTR).ok()?;
+            records.into_iter().find(|record| record.kind == "PTR").map(|record| record.data.trim_end_matches('.').to_owned())
+        })
+    }
+
     /// Asks the name servers for records of a kind, with the search domains where they apply.
     ///
     /// # Errors
@@ -151,6 +160,20 @@ impl Resolver {
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let content = text.lines().map(|line| line.split(['#', ';']).next().unwrap_or_default());
     content.map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|words| !words.is_empty())
+}
+
+/// 10.0.0.7 is asked for as 7.0.0.10.in-addr.arpa (RFC 1035, 3.5); IPv6 by its half bytes under ip6.arpa (RFC 3596).
+pub fn reverse_name(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(four) => {
+            let [a, b, c, d] = four.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(six) => {
+            let halves = six.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+            halves.map(|half| format!("{half:x}.")).collect::<String>() + "ip6.arpa"
+        }
+    }
 }
 
 /// Asks one server one question, twice if need be; over TCP when the answer was too long for a datagram.
@@ -251,6 +274,15 @@ mod tests {
     use super::*;
     use simple_dns::ResourceRecord;
     use simple_dns::rdata::A;
+
+    #[test]
+    fn addresses_are_asked_for_backwards() {
+        assert_eq!(reverse_name("10.0.0.7".parse().unwrap()), "7.0.0.10.in-addr.arpa");
+        assert!(reverse_name("::1".parse().unwrap()).starts_with("1.0.0.0."));
+        assert_eq!(reverse_name("::1".parse().unwrap()).len(), 64 + "ip6.arpa".len());
+        let resolver = Resolver::from_text("10.0.0.7 web.fleet web\n", "");
+        assert_eq!(resolver.name_of("10.0.0.7".parse().unwrap()).as_deref(), Some("web.fleet"));
+    }
 
     #[test]
     fn the_hosts_file_comes_first_and_comments_do_not_count() {

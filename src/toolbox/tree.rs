@@ -5,11 +5,16 @@ use std::io::Write;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::failure::{Failure, reason};
 use super::options::{self, Given, Known};
 
 const KNOWN: &[Known] = &[
     ('a', "all", false),
+    ('C', "colour", false),
+    ('D', "date", false),
     ('d', "directories", false),
     ('f', "full", false),
     ('F', "classify", false),
@@ -18,19 +23,39 @@ const KNOWN: &[Known] = &[
     ('I', "ignore", true),
     ('i', "noindent", false),
     ('L', "level", true),
+    ('N', "literal", false),
     ('n', "nocolor", false),
+    ('o', "output", true),
     ('P', "pattern", true),
     ('p', "permissions", false),
+    ('Q', "quote", false),
+    ('r', "reverse", false),
     ('s', "size", false),
+    ('t', "by-time", false),
     ('u', "user", false),
     ('x', "one-file-system", false),
+    ('\0', "charset", true),
     ('\0', "dirsfirst", false),
     ('\0', "noreport", false),
 ];
 
+/// A name in a folder.
+struct Entry {
+    name: String,
+    /// What lstat(2) says of it.
+    data: Metadata,
+    /// Whether it is a folder, or a link that leads to one.
+    folder: bool,
+}
+
+/// The four pieces of which the lines are made: before a name that others follow, before the last one, and what stands below these.
+const LINES: [&str; 4] = ["├── ", "└── ", "│\u{a0}\u{a0} ", "    "];
+const PLAIN_LINES: [&str; 4] = ["|-- ", "`-- ", "|   ", "    "];
+
 /// What the options ask for, and what was counted.
 struct Drawing<'a> {
     given: &'a Given,
+    lines: [&'static str; 4],
     depth: usize,
     folders: usize,
     files: usize,
@@ -39,13 +64,20 @@ struct Drawing<'a> {
 
 /// Runs `tree`. Exit code 2 when a folder could not be read.
 pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
-    let given = options::parse(args, KNOWN, false)?;
-    let depth = given.number("level")?.unwrap_or(usize::MAX);
-    if depth == 0 {
-        return Err(Failure::new(1, "Invalid level, must be greater than 0."));
-    }
+    let given = options::parse(args, KNOWN, false).map_err(|failure| Failure { code: 1, ..failure })?;
+    let depth = given.value("level").map_or(Some(usize::MAX), |text| text.parse().ok()).filter(|depth| *depth > 0);
+    let depth = depth.ok_or_else(|| Failure::new(1, "Invalid level, must be greater than 0."))?;
+    let Some(path) = given.value("output") else { return draw(&given, depth, out) };
+    let mut file =
+        fs::File::create(path).map_err(|error| Failure::new(1, format_args!("invalid filename '{path}': {}", reason(&error))))?;
+    draw(&given, depth, &mut file)
+}
+
+fn draw(given: &Given, depth: usize, out: &mut dyn Write) -> Result<u8, Failure> {
     let roots = if given.rest.is_empty() { vec![".".to_owned()] } else { given.rest.clone() };
-    let mut drawing = Drawing { given: &given, depth, folders: 0, files: 0, troubles: 0 };
+    let plain = given.value("charset").is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8"));
+    let lines = if plain { PLAIN_LINES } else { LINES };
+    let mut drawing = Drawing { given, lines, depth, folders: 0, files: 0, troubles: 0 };
     for root in &roots {
         drawing.root(Path::new(root), root, out)?;
     }
@@ -66,17 +98,13 @@ impl Drawing<'_> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 let slash = if self.given.has("classify") && !name.ends_with('/') { "/" } else { "" };
-                writeln!(out, "{}{name}{slash}", self.columns(&metadata))?;
+                writeln!(out, "{}{}{slash}", self.columns(&metadata), self.dressed(name, &metadata, true))?;
                 self.folders += 1;
                 self.folder(path, "", 1, metadata.dev(), out)
             }
-            Ok(_) => {
+            _ => {
                 self.troubles += 1;
                 Ok(writeln!(out, "{name}  [error opening dir]")?)
-            }
-            Err(error) => {
-                self.troubles += 1;
-                Ok(writeln!(out, "{name}  [error opening dir: {}]", reason(&error))?)
             }
         }
     }
@@ -87,47 +115,53 @@ impl Drawing<'_> {
         }
         let entries = self.entries(path);
         let last = entries.len().saturating_sub(1);
-        for (at, (name, metadata)) in entries.iter().enumerate() {
-            let (branch, below) = if at == last { ("└── ", "    ") } else { ("├── ", "│\u{a0}\u{a0} ") };
-            let child = path.join(name);
-            let shown = if self.given.has("full") { child.display().to_string() } else { name.clone() };
-            let branch = if self.given.has("noindent") { "" } else { branch };
-            let indent = if self.given.has("noindent") { "" } else { indent };
-            writeln!(out, "{indent}{branch}{}{shown}{}", self.columns(metadata), self.suffix(&child, metadata))?;
-            if metadata.is_dir() {
-                self.folders += 1;
-                if !self.given.has("one-file-system") || metadata.dev() == device {
-                    self.folder(&child, &format!("{indent}{below}"), level + 1, device, out)?;
-                }
-            } else {
-                self.files += 1;
+        for (at, entry) in entries.iter().enumerate() {
+            let [middle, end, more, none] = self.lines;
+            let (branch, below) = if at == last { (end, none) } else { (middle, more) };
+            let child = path.join(&entry.name);
+            let (indent, branch) = if self.given.has("noindent") { ("", "") } else { (indent, branch) };
+            writeln!(out, "{indent}{branch}{}{}", self.columns(&entry.data), self.entry(&child, entry))?;
+            // A link to a folder counts as one, and is not gone into.
+            *(if entry.folder { &mut self.folders } else { &mut self.files }) += 1;
+            if entry.data.is_dir() && (!self.given.has("one-file-system") || entry.data.dev() == device) {
+                self.folder(&child, &format!("{indent}{below}"), level + 1, device, out)?;
             }
         }
         Ok(())
     }
 
-    /// The names in a folder that are to be shown, with what lstat(2) says of them, sorted.
-    fn entries(&mut self, path: &Path) -> Vec<(String, Metadata)> {
+    /// What is to be shown of a folder, sorted.
+    fn entries(&mut self, path: &Path) -> Vec<Entry> {
         let Ok(read) = fs::read_dir(path) else {
             self.troubles += 1;
             return Vec::new();
         };
-        let found = read.flatten().filter_map(|entry| Some((entry.file_name().to_string_lossy().into_owned(), entry.metadata().ok()?)));
-        let mut found: Vec<_> = found.filter(|(name, metadata)| self.shows(name, metadata)).collect();
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let entry = |found: fs::DirEntry| {
+            let data = found.metadata().ok()?;
+            let folder = data.is_dir() || (data.is_symlink() && found.path().is_dir());
+            Some(Entry { name: found.file_name().to_string_lossy().into_owned(), data, folder })
+        };
+        let mut found: Vec<Entry> = read.flatten().filter_map(entry).filter(|entry| self.shows(entry)).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        if self.given.has("by-time") {
+            found.sort_by_key(|entry| (entry.data.mtime(), entry.data.mtime_nsec()));
+        }
+        if self.given.has("reverse") {
+            found.reverse();
+        }
         if self.given.has("dirsfirst") {
-            found.sort_by_key(|(_, metadata)| !metadata.is_dir());
+            found.sort_by_key(|entry| !entry.folder);
         }
         found
     }
 
-    fn shows(&self, name: &str, metadata: &Metadata) -> bool {
+    fn shows(&self, entry: &Entry) -> bool {
         let given = self.given;
-        let matches = |option: &str| given.values(option).any(|patterns| patterns.split('|').any(|pattern| glob(pattern, name)));
-        (given.has("all") || !name.starts_with('.'))
-            && (!given.has("directories") || metadata.is_dir())
+        let matches = |option: &str| given.values(option).any(|patterns| patterns.split('|').any(|pattern| glob(pattern, &entry.name)));
+        (given.has("all") || !entry.name.starts_with('.'))
+            && (!given.has("directories") || entry.folder)
             && !matches("ignore")
-            && (!given.has("pattern") || metadata.is_dir() || matches("pattern"))
+            && (!given.has("pattern") || entry.data.is_dir() || matches("pattern"))
     }
 
     /// `[drwxr-xr-x root     4096]  ` in front of the name, where asked for.
@@ -140,31 +174,72 @@ impl Drawing<'_> {
             columns.push(format!("{:<8}", super::ps::user_name(metadata.uid())));
         }
         if self.given.has("group") {
-            columns.push(format!("{:<8}", metadata.gid()));
+            columns.push(format!("{:<8}", super::ps::group_name(metadata.gid())));
         }
         if self.given.has("human") {
             columns.push(format!("{:>4}", human(metadata.size())));
         } else if self.given.has("size") {
             columns.push(format!("{:>11}", metadata.size()));
         }
+        if self.given.has("date") {
+            let time = Timestamp::from_second(metadata.mtime()).unwrap_or_default().to_zoned(TimeZone::system());
+            columns.push(time.strftime("%b %e %H:%M").to_string());
+        }
         if columns.is_empty() { String::new() } else { format!("[{}]  ", columns.join(" ")) }
     }
 
-    fn suffix(&self, path: &Path, metadata: &Metadata) -> String {
-        if metadata.is_symlink() {
-            let target = fs::read_link(path).map_or_else(|_| "?".into(), |target| target.display().to_string());
-            return format!(" -> {target}");
+    /// The name, and for a link where it leads.
+    fn entry(&self, path: &Path, entry: &Entry) -> String {
+        let shown = if self.given.has("full") { path.display().to_string() } else { entry.name.clone() };
+        if !entry.data.is_symlink() {
+            return self.dressed(&shown, &entry.data, true) + self.mark(&entry.data);
         }
+        let target = fs::read_link(path).map_or_else(|_| "?".into(), |target| target.display().to_string());
+        let there = fs::metadata(path).ok();
+        let link = self.dressed(&shown, &entry.data, there.is_some());
+        match there {
+            Some(there) => format!("{link} -> {}{}", self.dressed(&target, &there, true), self.mark(&there)),
+            None => format!("{link} -> {}", self.coloured(&self.quoted(&target), "00")),
+        }
+    }
+
+    /// A name as the options want it. `leads` is false for a link to nothing.
+    fn dressed(&self, name: &str, data: &Metadata, leads: bool) -> String {
+        let kind = data.file_type();
+        // The colours that tree has without $LS_COLORS.
+        let code = match () {
+            () if !leads => "40;31;01",
+            () if kind.is_symlink() => "01;36",
+            () if kind.is_dir() => "01;34",
+            () if kind.is_fifo() => "40;33",
+            () if kind.is_socket() => "01;35",
+            () if kind.is_block_device() || kind.is_char_device() => "40;33;01",
+            () if data.permissions().mode() & 0o111 != 0 => "01;32",
+            () => "00",
+        };
+        self.coloured(&self.quoted(name), code)
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        if self.given.has("quote") { format!("\"{name}\"") } else { name.to_owned() }
+    }
+
+    fn coloured(&self, text: &str, code: &str) -> String {
+        let colour = self.given.has("colour") && !self.given.has("nocolor");
+        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// What -F puts behind a name.
+    fn mark(&self, metadata: &Metadata) -> &'static str {
         let kind = metadata.file_type();
-        let mark = match () {
+        match () {
             () if !self.given.has("classify") => "",
             () if kind.is_dir() => "/",
             () if kind.is_fifo() => "|",
             () if kind.is_socket() => "=",
             () if kind.is_file() && metadata.permissions().mode() & 0o111 != 0 => "*",
             () => "",
-        };
-        mark.to_owned()
+        }
     }
 }
 
@@ -232,6 +307,9 @@ mod tests {
         assert_eq!(draw(&["-L", "1", "-a"]), "├── .hidden\n├── a\n└── z\n\n2 directories, 2 files\n");
         assert_eq!(draw(&["-d"]), "└── a\n    └── b\n\n3 directories\n");
         assert_eq!(draw(&["-P", "z*", "-I", "b", "--noreport"]), "├── a\n└── z\n");
+        assert_eq!(draw(&["-r", "--charset", "ascii", "-I", "f"]), "|-- z\n`-- a\n    `-- b\n\n3 directories, 1 file\n");
+        std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
+        assert_eq!(draw(&["-L", "1", "-F", "--dirsfirst"]), "├── a/\n├── link -> a/\n└── z\n\n3 directories, 1 file\n");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::kernel::{interrupt::Interrupt, poll, pty};
 
 const KNOWN: &[Known] = &[
     ('b', "beep", false),
+    ('c', "color", false),
     ('d', "differences", false),
     ('e', "errexit", false),
     ('g', "chgexit", false),
@@ -24,7 +25,7 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Runs `watch` until Ctrl-C (or what -e or -g waits for).
 pub fn run(args: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
-    let given = options::parse(args, KNOWN, true)?;
+    let given = options::parse(args, KNOWN, true).map_err(|failure| Failure { code: 1, ..failure })?;
     if given.rest.is_empty() {
         return Err(Failure::new(1, "usage: watch [-n SECONDS] [-detx] COMMAND"));
     }

@@ -43,13 +43,7 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("The folder with book.toml"),
         )
-        .arg(
-            Arg::new("course")
-                .long("course")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .help("A course folder instead of the course in the binary"),
-        )
+        .arg(super::course_argument())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {

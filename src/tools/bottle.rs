@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Tool;
+use super::{Tool, listing};
 use crate::bottle::{self, doctor};
 use crate::toolbox;
 
@@ -30,7 +30,8 @@ fn keeper_command() -> Command {
 }
 
 fn keeper(arguments: &ArgMatches) -> ExitCode {
-    let applets = toolbox::APPLETS.iter().map(|applet| applet.name.to_owned()).collect();
+    // The machine's own docker comes first on the PATH; where it has none, ours answers to the name.
+    let applets = toolbox::APPLETS.iter().map(|applet| applet.name).chain(["docker"]).map(str::to_owned).collect();
     ExitCode::from(bottle::keeper::main(name_of(arguments), applets) as u8)
 }
 
@@ -53,12 +54,11 @@ fn ls_command() -> Command {
 }
 
 fn ls(_: &ArgMatches) -> ExitCode {
-    let all = doctor::bottles();
-    let width = all.iter().map(|known| known.name.len()).max().unwrap_or(0).max(4);
-    println!("{:<width$}  {:<8}  STATE", "NAME", "STATUS");
-    for known in all {
-        println!("{:<width$}  {:<8}  {}", known.name, if known.running { "running" } else { "stopped" }, known.dir.display());
-    }
+    let row = |known: doctor::Known| {
+        let status = if known.running { "running" } else { "stopped" };
+        vec![known.name, status.to_owned(), known.dir.display().to_string()]
+    };
+    listing::print(&["NAME", "STATUS", "STATE"], doctor::bottles().into_iter().map(row).collect());
     ExitCode::SUCCESS
 }
 

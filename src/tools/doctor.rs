@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Tool;
+use super::{Tool, listing};
 use crate::bottle::doctor::{self, Residue, Scope};
 use crate::bottle::{self, Abilities};
 
@@ -69,14 +69,12 @@ fn run(arguments: &ArgMatches) -> ExitCode {
 }
 
 fn show(abilities: &Abilities) {
-    println!("{:<9} HERE", "ABILITY");
-    for (name, meaning) in MEANING {
-        match abilities.iter().find(|(known, _)| known == name) {
-            Some((_, None)) => println!("{name:<9} yes   {meaning}"),
-            Some((_, Some(reason))) => println!("{name:<9} no    {meaning}: {reason}"),
-            None => {}
-        }
-    }
+    let row = |(name, meaning): &(&str, &str)| {
+        let (_, refused) = abilities.iter().find(|(known, _)| known == name)?;
+        let (here, meaning) = refused.map_or(("yes", (*meaning).to_owned()), |reason| ("no", format!("{meaning}: {reason}")));
+        Some(vec![(*name).to_owned(), here.to_owned(), meaning])
+    };
+    listing::print(&["ABILITY", "HERE", "WHAT FOR"], MEANING.iter().filter_map(row).collect());
     println!();
 }
 

@@ -19,14 +19,6 @@ pub const SUBMIT: Tool = Tool { command: submit_command, run: |arguments| finish
 /// The sub-command `grade`.
 pub const GRADE: Tool = Tool { command: grade_command, run: |arguments| finish(grade_files(arguments)) };
 
-fn course_argument() -> Arg {
-    Arg::new("course")
-        .long("course")
-        .value_name("DIR")
-        .value_parser(value_parser!(PathBuf))
-        .help("A course folder instead of the course in the binary")
-}
-
 fn submit_command() -> Command {
     Command::new("submit")
         .about("Write what you did in a lab to a file that can be graded")
@@ -40,7 +32,7 @@ fn submit_command() -> Command {
                 .help("Where to; UNIT.bottleship here if not given"),
         )
         .arg(Arg::new("name").long("name").value_name("NAME").help("A name to put into the file; none if not given"))
-        .arg(course_argument())
+        .arg(super::course_argument())
 }
 
 fn grade_command() -> Command {
@@ -49,7 +41,7 @@ fn grade_command() -> Command {
         .after_help("Exit codes: 0 all pass with full points, 1 points are missing or one is for review, 2 one was rejected, 3 grading itself failed.")
         .arg(Arg::new("FILE").required(true).num_args(1..).value_parser(value_parser!(PathBuf)).help("Submissions"))
         .arg(Arg::new("format").long("format").value_parser(["table", "json", "junit", "csv"]).default_value("table").help("How to report"))
-        .arg(course_argument())
+        .arg(super::course_argument())
 }
 
 fn finish(done: Result<u8, Error>) -> ExitCode {
@@ -70,6 +62,9 @@ fn submit(arguments: &ArgMatches) -> Result<u8, Error> {
     let learner = std::env::var("USER").unwrap_or_else(|_| "learner".to_owned());
     let progress = Progress::open(&bottle::state_root(), &learner)?;
     let unit = arguments.get_one::<String>("UNIT").cloned().unwrap_or_else(|| progress.standing.unit.clone());
+    if unit.is_empty() {
+        return Err(Error::NotNow { why: "no lab is open yet".to_owned(), hint: "`bottleship submit UNIT` names one".to_owned() });
+    }
     let submission = Submission::of(&course, &progress, &unit, arguments.get_one::<String>("name").cloned())?;
     let default = PathBuf::from(format!("{}.bottleship", submission.unit.replace('/', "-")));
     let path = arguments.get_one::<PathBuf>("output").cloned().unwrap_or(default);
@@ -93,7 +88,7 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
             learner: Some("grader".to_owned()),
             seed: Some(seed.to_owned()),
             bottle: Spec { name: format!("{prefix}{worlds}"), ..Spec::default() },
-            size: None,
+            ..Options::default()
         })
     };
     let mut grades = Vec::new();

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Tool;
+use super::{Tool, fail, listing};
+use crate::bottle::Host;
 use crate::bottle::attach::{Attached, Seen};
-use crate::bottle::{self, Host};
 
 /// The hosts of a bottle.
 pub const HOSTS: Tool = Tool { command: hosts_command, run: hosts };
@@ -69,14 +69,6 @@ fn value<'a>(arguments: &'a ArgMatches, name: &str) -> &'a str {
     arguments.get_one::<String>(name).map_or("", String::as_str)
 }
 
-fn fail(error: &bottle::Error) -> ExitCode {
-    eprintln!("error: {error}");
-    if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
-    }
-    ExitCode::FAILURE
-}
-
 fn hosts(arguments: &ArgMatches) -> ExitCode {
     let new: Vec<&String> = arguments.get_many("add").into_iter().flatten().collect();
     let done = Attached::to(value(arguments, "bottle")).and_then(|bottle| {
@@ -85,16 +77,13 @@ fn hosts(arguments: &ArgMatches) -> ExitCode {
     });
     match done {
         Ok(seen) => show(&seen),
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, error.hint().as_deref()),
     }
 }
 
 fn show(seen: &[Seen]) -> ExitCode {
-    let width = seen.iter().map(|host| host.name.len()).max().unwrap_or(0).max(4);
-    println!("{:<width$}  {:<15}  STATUS", "NAME", "ADDRESS");
-    for host in seen {
-        println!("{:<width$}  {:<15}  {}", host.name, host.address.to_string(), if host.up { "up" } else { "down" });
-    }
+    let row = |host: &Seen| vec![host.name.clone(), host.address.to_string(), if host.up { "up" } else { "starting" }.to_owned()];
+    listing::print(&["NAME", "ADDRESS", "STATUS"], seen.iter().map(row).collect());
     ExitCode::SUCCESS
 }
 
@@ -109,11 +98,11 @@ fn ports(arguments: &ArgMatches) -> ExitCode {
     };
     let bottle = match Attached::to(value(arguments, "bottle")) {
         Ok(bottle) => bottle,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(&error, error.hint().as_deref()),
     };
     let host = match bottle.host(value(arguments, "host")) {
         Ok(host) => Arc::new(host),
-        Err(error) => return fail(&error),
+        Err(error) => return fail(&error, error.hint().as_deref()),
     };
     if wanted.is_empty() && !arguments.get_flag("all") {
         return list(&host);
@@ -128,7 +117,7 @@ fn list(host: &Host) -> ExitCode {
             ports.iter().for_each(|port| println!("{port}"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, error.hint().as_deref()),
     }
 }
 
@@ -181,6 +170,7 @@ fn start(host: &Arc<Host>, forward: Forward, open: &mut BTreeMap<u16, u16>) -> i
             thread::spawn(move || {
                 // Nobody listens there any more: closing the connection is how the client is told.
                 if let Ok(server) = host.connect(forward.port) {
+                    // A connection that breaks is closed, and that is how both sides are told.
                     let _ = join(&client, &server);
                 }
             });
@@ -200,6 +190,7 @@ fn join(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
     });
     let (mut from_server, mut to_client) = (server, client);
     let copied = io::copy(&mut from_server, &mut to_client);
+    // The client may have closed already, and a broken way up has broken this one too.
     let _ = client.shutdown(Shutdown::Write);
     let _ = upward.join();
     copied.map(drop)

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use nix::sched::CloneFlags;
 
 use super::Tool;
 use crate::bottle::{Mode, Spec};
 use crate::course::prove::{Outcome, PROOFS, Prover, Row, planted};
 use crate::course::{Course, Error};
 use crate::kernel;
+use crate::kernel::ns::CloneFlags;
 use terminal::Terminal;
 
 /// The sub-command.
@@ -33,13 +33,7 @@ fn command() -> Command {
                 .default_value("3")
                 .help("On how many seeds"),
         )
-        .arg(
-            Arg::new("course")
-                .long("course")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .help("A course folder instead of the course in the binary"),
-        )
+        .arg(super::course_argument())
         .arg(Arg::new("lessons").long("lessons").action(ArgAction::SetTrue).help("Only the lessons"))
         .arg(Arg::new("labs").long("labs").action(ArgAction::SetTrue).conflicts_with("lessons").help("Only the labs"))
         .arg(
@@ -51,6 +45,21 @@ fn command() -> Command {
         )
         .arg(Arg::new("format").long("format").value_parser(["text", "json"]).default_value("text").help("How to report"))
         .arg(Arg::new("only-failures").long("only-failures").action(ArgAction::SetTrue).help("Show what failed, and the sums"))
+        .arg(
+            Arg::new("proofs")
+                .long("proofs")
+                .value_name("P1,P2,...")
+                .value_delimiter(',')
+                .value_parser(PROOFS.map(|(name, _)| name))
+                .help("Of a lab only these proofs; lessons are proved whole"),
+        )
+        .arg(
+            Arg::new("report")
+                .long("report")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Also write every row to FILE, as --format json shows it"),
+        )
         .arg(Arg::new("rootless").long("rootless").action(ArgAction::SetTrue).help("In bottles as an ordinary user makes them"))
 }
 
@@ -102,7 +111,10 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     for unit in &units {
         course.entry(unit)?;
     }
-    let seeds: Vec<String> = (1..=arguments.get_one::<u32>("seeds").copied().unwrap_or(3)).map(|seed| seed.to_string()).collect();
+    let how = How {
+        seeds: (1..=arguments.get_one::<u32>("seeds").copied().unwrap_or(3)).map(|seed| seed.to_string()).collect(),
+        only: arguments.get_many::<String>("proofs").into_iter().flatten().cloned().collect(),
+    };
     let bottle = Spec { mode: arguments.get_flag("rootless").then_some(Mode::Rootless), ..Spec::default() };
     let report = Report {
         json: arguments.get_one::<String>("format").is_some_and(|format| format == "json"),
@@ -111,30 +123,49 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     let mut rows = vec![offline()];
     report.tell(&rows[0]);
     for unit in &units {
-        rows.extend(prove_one(&course, folder.clone(), unit, &seeds, &bottle, state, &report)?);
+        rows.extend(prove_one(&course, folder.clone(), unit, &how, &bottle, state, &report)?);
     }
-    if itself || all && !arguments.get_flag("lessons") {
+    if itself || all && how.only.is_empty() && !arguments.get_flag("lessons") {
         for row in prove_the_prover(&bottle, state)? {
             report.tell(&row);
             rows.push(row);
         }
     }
     report.sums(&rows, &units);
+    if let Some(path) = arguments.get_one::<PathBuf>("report") {
+        write_report(path, &rows)?;
+    }
     Ok(!rows.iter().any(Row::failed))
+}
+
+/// How much is proved.
+struct How {
+    seeds: Vec<String>,
+    /// Of a lab; all proofs if there are none.
+    only: Vec<String>,
 }
 
 fn prove_one(
     course: &Course,
     folder: Option<PathBuf>,
     unit: &str,
-    seeds: &[String],
+    how: &How,
     bottle: &Spec,
     state: &Path,
     report: &Report,
 ) -> Result<Vec<Row>, Error> {
     let mut typist = Terminal::new(state.join("prompts"), folder.clone(), bottle.mode == Some(Mode::Rootless));
     let mut tell = |row: &Row| report.tell(row);
-    Prover::new(course.clone(), folder, seeds.to_vec(), bottle.clone(), state.join("sessions"), &mut typist, &mut tell).unit(unit)
+    let seeds = how.seeds.clone();
+    let mut prover = Prover::new(course.clone(), folder, seeds, bottle.clone(), state.join("sessions"), &mut typist, &mut tell);
+    prover.only.clone_from(&how.only);
+    prover.unit(unit)
+}
+
+/// Every row as a line of JSON.
+fn write_report(path: &Path, rows: &[Row]) -> Result<(), Error> {
+    let lines: String = rows.iter().map(|row| serde_json::to_string(row).unwrap_or_default() + "\n").collect();
+    Ok(std::fs::write(path, lines).map_err(|error| kernel::Error::from_io("write", path.display(), &error))?)
 }
 
 /// P13: from here on there is no network but a loopback that is down, for the bottles too.

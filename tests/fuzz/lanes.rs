@@ -4,6 +4,7 @@
 //! A lane runs for BOTTLESHIP_FUZZ_SECONDS (1 unless set), from the seed BOTTLESHIP_FUZZ_SEED (1 unless set), so a failure can be repeated.
 //! The input that broke a parser is written below `target/fuzz/`.
 
+mod archives;
 mod mutate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,9 +214,126 @@ fn seccomp_profiles() {
 
 #[test]
 fn submissions() {
-    let one = br#"{"bottleship":1,"course":"a","unit":"by-hand/x","title":"X","seed":"1","name":null,"lines":[{"step":"a","host":"bench","line":"ls","verb":false}],
-        "verdicts":{},"journal":"00","seal":"00"}"#;
-    lane("submission", &[one.to_vec()], &["\"lines\":[", "null", "\"seed\":", "-1", "{}"], |input| {
-        drop(crate::course::submission::Submission::parse(input));
+    let course = crate::course::Course::embedded().expect("the course in the binary");
+    let one = br#"{"bottleship":1,"unit":"by-hand/cap-the-hog","digest":"","seed":"1","name":"ann","lines":[{"step":"a","host":"bench","line":"ls","verb":false},
+        {"step":"a","host":"bench","line":":check","verb":true}],"verdicts":[{"step":"a","state":"done","points":3,"hints":1}],"journal":"","seal":""}"#;
+    assert!(crate::course::submission::fuzzed::submission(one, &course), "the corpus gets as far as its replay");
+    let words = ["\"lines\":[", "null", "\"seed\":", "-1", "{}", "\"state\":\"skipped\"", "by-hand/old-root", "\\u0000"];
+    lane("submission", &[one.to_vec()], &words, |input| {
+        crate::course::submission::fuzzed::submission(input, &course);
+    });
+}
+
+#[test]
+fn names_and_addresses_of_registries() {
+    use crate::oci::distribution::client::{challenge, url};
+    use crate::oci::reference::Reference;
+    let corpus: Vec<Vec<u8>> = [
+        "registry.example:5000/team/app:1.2",
+        "[::1]:5000/a__b/c--d",
+        "alpine@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "Bearer realm=\"https://auth.example/token\",service=\"x\",scope=\"repository:a/b:pull,push\", Basic realm=y",
+        "https://cdn.example/v2/x?sig=1#end",
+        "../uploads/1?state=a%2Fb",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    let words = ["://", "@", ":", "/", "..", "sha256:", "localhost", "[::]", "realm=", "\"", "\\", "?", "%2F", "//", "docker.io"];
+    lane("references", &corpus, &words, |input| {
+        let text = String::from_utf8_lossy(input);
+        if let Ok(name) = text.parse::<Reference>() {
+            // What was read means the same when it is read again, and its parts can be folders.
+            assert_eq!(name.to_string().parse().as_ref(), Ok(&name));
+            assert!(!name.path().split('/').any(|part| part.is_empty() || part == ".." || part == "."));
+        }
+        challenge::read(&text);
+        if let Some(address) = url::join("https://registry.example/v2/a/b", &text) {
+            assert!(matches!(address.scheme_str(), Some("http" | "https")));
+        }
+    });
+}
+
+#[test]
+fn manifests() {
+    use crate::oci::image::spec::{Document, ImageConfig};
+    let part = r#"{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":7}"#;
+    let corpus = [
+        format!(r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{part},"layers":[{part}]}}"#),
+        format!(r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{part}]}}"#),
+        r#"{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Env":["A=b"]},"rootfs":{"type":"layers","diff_ids":[]},"history":[]}"#.to_owned(),
+    ]
+    .map(String::into_bytes);
+    let words =
+        ["schemaVersion", "mediaType", "manifests", "layers", "digest", "size", "-1", "1e400", "null", "[[", "{", "\\u0000", "platform"];
+    lane("manifests", &corpus, &words, |input| {
+        // What is read can be written and read again.
+        if let Ok(document) = Document::read(None, input) {
+            let again = match &document {
+                Document::Manifest(manifest) => serde_json::to_vec(manifest),
+                Document::Index(index) => serde_json::to_vec(index),
+            };
+            assert!(serde_json::from_slice::<serde_json::Value>(&again.expect("it is written")).is_ok());
+        }
+        let _config = ImageConfig::read(input);
+    });
+}
+
+/// What Dockerfiles are made of.
+const DOCKERFILE: &[&str] = &[
+    "FROM ",
+    " AS ",
+    "RUN ",
+    "COPY ",
+    "ARG ",
+    "--from=",
+    "--mount=type=",
+    "<<EOT\n",
+    "EOT\n",
+    "\\\n",
+    "${",
+    "$",
+    ":-",
+    "[\"",
+    "\"]",
+    "# escape=`\n",
+    "ONBUILD ",
+    "HEALTHCHECK CMD ",
+    "'",
+    "\"",
+    "`",
+    "${x/",
+    "##",
+    "%%*",
+];
+
+#[test]
+fn dockerfiles() {
+    let corpus = [
+        "# syntax=docker/dockerfile:1\nARG V=1\nFROM base:${V:-2} AS build\nRUN <<EOT bash\n echo \"$V\"\nEOT\nCOPY --from=0 --chown=a:b [\"x y\", \"/z\"]\n",
+        "FROM scratch\nENV A=b C='d e' \\\n  # comment\n  F=${A#b*}\nHEALTHCHECK --interval=5s CMD x\nRUN --mount=type=cache,target=/c,sharing=locked a\n",
+        "FROM a\nONBUILD COPY . /x\nEXPOSE 80 7000-7002/udp\nSHELL [\"/bin/sh\", \"-c\"]\nCOPY <<\"A\" <<-B /d/\n1\nA\n\t2\n\tB\n",
+    ];
+    let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
+    lane("dockerfile", &corpus, DOCKERFILE, |input| {
+        let text = String::from_utf8_lossy(input);
+        if let Ok(file) = crate::build::dockerfile::read(&text) {
+            drop(crate::build::checks::file(&file, &crate::build::ignore::Ignore::default()));
+            for stage in &file.stages {
+                let value = |name: &str| (name.len() < 3).then(|| "value/of.it".to_owned());
+                stage.steps.iter().for_each(|step| drop(crate::build::dockerfile::expand::word(&step.statement.rest, file.escape, &value)));
+            }
+        }
+    });
+}
+
+#[test]
+fn ignore_files() {
+    let corpus = [b"# c\n*.md\n!README*.md\n**/node_modules\n/a/[a-z]?/**/x\n".to_vec(), b"*/*/temp*\n\\#x\n!\\!a\n".to_vec()];
+    lane("dockerignore", &corpus, &["**/", "!", "[a-", "]", "[^", "\\", "../", "*", "\n"], |input| {
+        if let Ok(ignore) = crate::build::ignore::Ignore::read(&String::from_utf8_lossy(input)) {
+            let paths = ["a", "src/node_modules/x/y.js", "README.md", "a/bc/d/e/x", "..", ""];
+            let out = paths.iter().filter(|path| ignore.excludes(path).is_some()).count();
+            assert!(out <= paths.len());
+        }
     });
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::support::{Call, Sandbox};
 
 mod author;
+mod containers;
 mod facts;
 mod grading;
 mod journal;
@@ -174,6 +175,19 @@ fn bad_labs_are_caught() {
         let caught = proved.stdout.lines().any(|line| line.starts_with("FAILED") && line.split_whitespace().nth(1) == Some(proof));
         assert!(caught, "{proof} did not catch it:\n{}", proved.stdout);
     }
+}
+
+/// Its set-up may need what this machine lacks.
+#[test]
+fn a_lab_that_cannot_be_done_here_is_not_set_up() {
+    let sandbox = Sandbox::new();
+    let course = course(&sandbox, |lab| {
+        lab.replace("setup: [", "world: {hosts: [bench], needs: [\"tool:no-such-program\"]}\nsetup: [\"no-such-program\", ")
+    });
+    let proved = bottleship(&sandbox, &course, &["prove", "word", "--seeds", "1"]).succeeds();
+    assert!(proved.stdout.contains("not here") && proved.stdout.contains("no-such-program"), "{}", proved.stdout);
+    let said = typed(&sandbox, &course, "echo goes on\n");
+    assert!(said.contains("goes on") && !said.contains("setting up"), "{said}");
 }
 
 #[test]

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::support::{Call, Rights, Sandbox, binary, has_program, rights, skip};
+use super::support::{Call, Rights, Sandbox, binary, bundle, has_program, rights, skip};
 
 /// How often each call of the kernel was made, by the program and all that it started.
 fn calls(sandbox: &Sandbox, call: &Call) -> BTreeMap<String, u64> {
@@ -36,14 +35,9 @@ fn of(calls: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
 }
 
 /// A bundle whose container runs a static `true`, with the default filter.
-fn bundle(sandbox: &Sandbox) -> Option<PathBuf> {
-    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().map(Path::new).find(|path| path.is_file())?;
+fn quick_bundle(sandbox: &Sandbox) -> PathBuf {
     let folder = sandbox.path().join("bundle");
-    for inner in ["bin", "proc", "dev", "sys"] {
-        fs::create_dir_all(folder.join("rootfs").join(inner)).expect("a root file system");
-    }
-    fs::copy(busybox, folder.join("rootfs/bin/busybox")).expect("busybox");
-    symlink("busybox", folder.join("rootfs/bin/true")).expect("true");
+    bundle::rootfs(&folder.join("rootfs"), &["true"]);
     Call::new(binary()).args(["oci", "spec"]).folder(&folder).succeeds();
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json")).expect("config.json")).expect("JSON");
     let filter = Call::new(binary()).args(["oci", "seccomp-profile"]).succeeds().stdout;
@@ -51,7 +45,16 @@ fn bundle(sandbox: &Sandbox) -> Option<PathBuf> {
     config["process"]["args"] = serde_json::json!(["/bin/true"]);
     config["process"]["terminal"] = false.into();
     fs::write(folder.join("config.json"), config.to_string()).expect("write config.json");
-    Some(folder)
+    folder
+}
+
+/// A state folder and a bundle for a test of the runtime, or nothing (and a line that says why) where it cannot run.
+fn ready(test: &str, programs: &[&str]) -> Option<(Sandbox, PathBuf)> {
+    possible(test, programs).then(|| {
+        let sandbox = Sandbox::new();
+        let bundle = quick_bundle(&sandbox);
+        (sandbox, bundle)
+    })
 }
 
 fn run(sandbox: &Sandbox, bundle: &Path, id: &str) -> Call {
@@ -79,11 +82,7 @@ fn possible(test: &str, programs: &[&str]) -> bool {
 #[test]
 fn a_container_costs_few_calls_of_the_kernel() {
     let test = "a_container_costs_few_calls_of_the_kernel";
-    if !possible(test, &["strace", "busybox"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let Some((sandbox, bundle)) = ready(test, &["strace", "busybox"]) else { return };
     let calls = calls(&sandbox, &run(&sandbox, &bundle, "counted"));
     let all: u64 = calls.values().sum();
     assert!(all < 1400, "{all} calls: {calls:#?}");
@@ -98,11 +97,7 @@ fn a_container_costs_few_calls_of_the_kernel() {
 fn a_container_costs_little_processor_time() {
     use nix::sys::resource::{UsageWho, getrusage};
     let test = "a_container_costs_little_processor_time";
-    if !possible(test, &["busybox"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let Some((sandbox, bundle)) = ready(test, &["busybox"]) else { return };
     let spent = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage");
         let (user, system) = (usage.user_time(), usage.system_time());
@@ -121,11 +116,7 @@ fn a_container_costs_little_processor_time() {
 #[test]
 fn a_waiting_container_is_small() {
     let test = "a_waiting_container_is_small";
-    if !possible(test, &["busybox"]) {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let Some(bundle) = bundle(&sandbox) else { return skip(test, "there is no static busybox") };
+    let Some((sandbox, bundle)) = ready(test, &["busybox"]) else { return };
     let root = sandbox.path().join("containers");
     let oci = |words: &[&str]| sandbox.bottleship(["oci", "--root"]).args([&root]).args(words.iter().copied());
     oci(&["create", "--bundle"]).args([&bundle]).args(["waits"]).succeeds();

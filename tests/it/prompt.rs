@@ -10,9 +10,11 @@ use crate::terminal::Terminal;
 mod ahead;
 mod batch;
 mod editing;
+mod keys;
 mod programs;
 mod shells;
 mod views;
+mod worlds;
 
 /// How long a single answer may take: generous, since the machine may be building.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,5 +1,7 @@
 //! The prover itself: what is wrong with a course must be caught by the proof that is there for it (P15).
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::support::Sandbox;
@@ -23,4 +25,21 @@ fn a_killed_bottle_is_nobodys_fault() {
     let proved = sandbox.bottleship(["prove", "--seeds", "1", "by-hand/one-capability"]).patience(PATIENCE).output();
     let row = proved.stdout.lines().find(|line| line.contains("PID 1 killed"));
     assert!(row.is_some_and(|row| row.starts_with("proved   P6")), "{}{}", proved.stdout, proved.stderr);
+}
+
+/// What the prover types into is this program again. Where that cannot start, no transcript waits a minute for it.
+#[test]
+fn a_prompt_that_cannot_start_is_told_at_once() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("bin");
+    let fake = folder.join("setsid");
+    fs::create_dir(&folder).expect("make a folder");
+    fs::write(&fake, "#!/bin/sh\nPATH=${PATH#*:} exec setsid --ctty --wait /nowhere/bottleship\n").expect("write a setsid");
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).expect("make it a program");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("PATH"));
+    let call = sandbox.bottleship(["prove", "--seeds", "1", "by-hand/one-capability"]).env("PATH", path);
+    let proved = call.patience(PATIENCE).exits(1);
+    assert!(proved.stdout.contains("the prompt has ended"), "{proved}");
+    assert!(proved.stdout.contains("/nowhere/bottleship"), "what setsid said is told: {proved}");
+    assert!(!proved.stdout.contains("nothing within"), "{proved}");
 }

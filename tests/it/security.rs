@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::support::{Call, Output, Rights, Sandbox, binary, rights, skip};
+use super::support::{Call, Output, Rights, Sandbox, binary, bundle, rights, skip};
 
 mod exe;
 mod limits;
@@ -42,20 +42,11 @@ impl Bundle {
             return None;
         }
         let sandbox = Sandbox::new();
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).is_file());
-        let busybox = busybox.expect("a static busybox (Debian: apt-get install busybox-static)");
-        let bin = sandbox.path().join("bundle/rootfs/bin");
-        fs::create_dir_all(&bin).expect("make a root file system");
-        fs::copy(busybox, bin.join("busybox")).expect("copy busybox");
-        for applet in [
+        let applets = [
             "sh", "cat", "ls", "mkdir", "readlink", "grep", "sleep", "id", "mount", "unshare", "echo", "true", "tail", "sort", "uniq",
             "touch",
-        ] {
-            symlink("busybox", bin.join(applet)).expect("link an applet");
-        }
-        for folder in ["proc", "dev", "sys", "tmp", "etc"] {
-            fs::create_dir(bin.parent().expect("bin has a parent").join(folder)).expect("make a folder");
-        }
+        ];
+        bundle::rootfs(&sandbox.path().join("bundle/rootfs"), &applets);
         let canary = sandbox.path().join("canary");
         fs::create_dir(&canary).expect("make the canary");
         fs::write(canary.join("marker"), MARKER).expect("mark the canary");
@@ -92,7 +83,7 @@ impl Bundle {
     /// Adds a mount to the configuration.
     pub fn mount(&mut self, destination: &str, kind: &str, source: &Path, options: &[&str]) {
         let mount = json!({"destination": destination, "type": kind, "source": source, "options": options});
-        self.config["mounts"].as_array_mut().expect("mounts is a list").push(mount);
+        bundle::push(&mut self.config, "/mounts", mount);
     }
 
     /// A call of the runtime, in a mount namespace of its own.
@@ -165,29 +156,26 @@ fn state_of(folder: &Path) -> Vec<String> {
     lines
 }
 
-/// A configuration as engines write it: all namespaces but the user's, few capabilities, masked and read-only paths.
+/// The usual configuration, with a few more capabilities, `/sys`, and masked and read-only paths.
 fn config(script: &str) -> Value {
-    let capabilities = json!(["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_MKNOD"]);
-    json!({
-        "ociVersion": "1.0.2",
-        "process": {
-            "terminal": false, "user": {"uid": 0, "gid": 0}, "args": ["/bin/sh", "-c", script], "env": ["PATH=/bin"], "cwd": "/",
-            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
-            "noNewPrivileges": true,
-        },
-        "root": {"path": "rootfs"},
-        "hostname": "attacker",
-        "mounts": [
-            {"destination": "/proc", "type": "proc", "source": "proc"},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]},
-            {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
-            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
-        ],
-        "linux": {
-            "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}],
-            "maskedPaths": ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                            "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"],
-            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
-        },
-    })
+    let capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_MKNOD"];
+    let mut config = bundle::config(&["/bin/sh", "-c", script], &capabilities);
+    config["hostname"] = json!("attacker");
+    let sys = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]});
+    bundle::push(&mut config, "/mounts", sys);
+    config["linux"]["maskedPaths"] = json!([
+        "/proc/acpi",
+        "/proc/asound",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/sys/firmware",
+        "/sys/devices/virtual/powercap",
+    ]);
+    config["linux"]["readonlyPaths"] = json!(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
+    config
 }

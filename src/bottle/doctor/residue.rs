@@ -11,7 +11,7 @@ use super::super::ceiling;
 use super::super::state::{self, State};
 use super::super::{Error, uplink};
 use crate::kernel::netlink::Socket;
-use crate::kernel::{self, fs, mount, mountinfo, poll, process};
+use crate::kernel::{self, fs, lock, mount, mountinfo, process};
 
 /// A process of a bottle that is booting does not hold the lock yet; after this time it does, or has given up.
 const BOOTING: Duration = Duration::from_secs(30);
@@ -59,21 +59,14 @@ impl Residue {
     /// The kernel refused.
     pub fn remove(&self) -> kernel::Result<()> {
         match &self.remedy {
-            Remedy::Kill(pid) => kill(*pid),
+            Remedy::Kill(pid) => process::kill(*pid, Duration::from_secs(5)),
             Remedy::RemoveCgroup(dir) => ceiling::remove_tree(dir),
-            Remedy::Unmount(target) => mount::unmount(target, nix::mount::MntFlags::MNT_DETACH),
+            Remedy::Unmount(target) => mount::unmount(target, crate::kernel::mount::MntFlags::MNT_DETACH),
             Remedy::DeleteLink(name) => Socket::route()?.delete_link(name),
             Remedy::DeleteTable(name) => Socket::netfilter()?.delete_table(name),
             Remedy::ForwardNoMore => uplink::restore_forwarding(),
         }
     }
-}
-
-fn kill(pid: i32) -> kernel::Result<()> {
-    let handle = process::open(pid)?;
-    let handle = std::os::fd::AsFd::as_fd(&handle);
-    process::signal(handle, nix::sys::signal::Signal::SIGKILL as i32)?;
-    poll::readable(&[handle], Some(Duration::from_secs(5))).map(drop)
 }
 
 /// Whose things are looked for.
@@ -134,7 +127,7 @@ fn gone(error: &kernel::Error) -> bool {
 }
 
 fn alive(folder: &Path) -> bool {
-    state::held(&folder.join("lock"))
+    lock::held(&folder.join("lock"))
 }
 
 /// Keepers and PID 1s: both are `bottleship keeper NAME`, with the state folder in their environment.
@@ -209,8 +202,9 @@ fn of_cgroup(dir: &Path, known: &[State]) -> Vec<Residue> {
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let marked = ceiling::owner(dir).or_else(|| known.iter().find(|state| state.label() == name).map(|state| state.dir().to_owned()));
     let inside = ceiling::processes(dir);
-    // One without a mark and with processes is taken for a living bottle of somebody else.
-    if marked.as_deref().map_or(!inside.is_empty(), alive) {
+    // One without a mark and with processes is taken for a living bottle of somebody else; an empty one may have been made just now, by a keeper
+    // that has not yet come to mark it.
+    if marked.as_deref().map_or_else(|| !inside.is_empty() || is_new(dir), alive) {
         return Vec::new();
     }
     let process = |pid: i32| {
@@ -219,6 +213,11 @@ fn of_cgroup(dir: &Path, known: &[State]) -> Vec<Residue> {
     };
     let own = Residue::new(dir.display().to_string(), marked.as_deref(), Remedy::RemoveCgroup(dir.to_owned()));
     inside.into_iter().map(process).chain([own]).collect()
+}
+
+fn is_new(dir: &Path) -> bool {
+    let made = std::fs::metadata(dir).and_then(|data| data.modified()).ok();
+    made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age < BOOTING)
 }
 
 /// Mounts that the machine sees below the folder of a dead bottle. Bottles make theirs in namespaces of their own.

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use super::super::hub::Authority;
 use super::super::protocol::{self, FromInit, HostOverview, HostPlan, ToInit};
 use super::super::{Error, Host, Internet, host, seed, state, uplink};
 use super::{Keeper, hear};
@@ -51,7 +52,8 @@ impl Keeper {
         self.world.hierarchies.create_host(name, self.world.ids.root())?;
         let listener =
             socket::listen(&self.world.state.host(name).join("ctl.sock")).map_err(Error::at("open the host's control socket"))?;
-        let doors = self.world.hierarchies.doors(name)?;
+        let mut doors = self.world.hierarchies.doors(name)?;
+        doors.extend(self.world.hierarchies.service_doors(name, self.world.ids.root())?);
         let plan = self.host_plan(name)?;
         let host = HostOverview { name: name.to_owned(), address: plan.address, up: false };
         let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(&listener).chain(&doors).map(|fd| fd.as_fd()).collect();
@@ -72,6 +74,7 @@ impl Keeper {
         let address = if internet { address::GATEWAY } else { address::free(&taken).ok_or_else(full)? };
         let others = if internet { zone::Zone::internet().all_addresses() } else { Vec::new() };
         let known = self.hosts.iter().map(|host| format!("{} {}\n", host.address, host.name)).collect::<String>();
+        let authority = self.authority()?.map(|authority| if internet { authority.clone() } else { authority.without_key() });
         Ok(HostPlan {
             name: name.to_owned(),
             port: u32::from(address.octets()[3]),
@@ -79,9 +82,22 @@ impl Keeper {
             others,
             gateway: (!internet).then_some(address::GATEWAY),
             internet,
+            authority,
             hosts_file: format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {name}\n{known}"),
             resolv_conf: self.resolv_conf(),
         })
+    }
+
+    /// The authority of the simulated internet, made when the first host is.
+    fn authority(&self) -> Result<Option<&Authority>, Error> {
+        if self.world.spec.internet != Internet::Simulated {
+            return Ok(None);
+        }
+        if self.authority.get().is_none() {
+            // Nobody else sets it.
+            let _ = self.authority.set(Authority::make(&self.world.spec.name)?);
+        }
+        Ok(self.authority.get())
     }
 
     fn resolv_conf(&self) -> String {
@@ -102,6 +118,13 @@ impl Keeper {
             let _ = address.map(|address| other.know(address, name));
         }
         Ok(())
+    }
+
+    /// Has programs on a host start in a new leaf of its cgroup.
+    pub(super) fn make_leaf(&mut self, name: &str) -> Result<(), Error> {
+        let host = self.hosts.iter().find(|host| host.name == name).ok_or_else(|| Error::NoHost { name: name.to_owned() })?;
+        let doors = self.world.hierarchies.make_leaf(&host.name, self.world.ids.root())?;
+        Host::new(&host.name, host::control_socket(self.world.state.dir(), &host.name)).start_in(&doors)
     }
 
     /// Waits until every ordered host answers.
@@ -131,6 +154,7 @@ impl Keeper {
         self.hosts.retain(|host| host.name != name);
         let mut event = crate::journal::Event::new("keeper", "host.gone", format!("host/{name}"));
         event.data = serde_json::json!({ "how": how });
+        // The journal says what it can; a full disk must not keep the others from being told.
         let _ = self.recorder.append(event);
         // What it said before it ended says more.
         if awaited && self.failure.is_none() {

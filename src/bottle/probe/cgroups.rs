@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::kernel::cgroup::{Cgroup, Layout};
+use crate::kernel::cgroup::{self, Cgroup, Layout};
 use crate::kernel::error::Errno;
 use crate::kernel::{Error, Result, fs};
 
@@ -26,7 +26,10 @@ const KNOBS: [&str; 12] = [
 
 /// One cgroup: whether it is there, who is in it, its knobs and events.
 pub(super) fn one(path: &str, knobs: &[String]) -> Result<Value> {
-    let layout = layout()?;
+    let layout = match Layout::detect() {
+        Err(cgroup::Error::NotMounted) => return Ok(none()),
+        found => understood(found)?,
+    };
     let Ok(cgroup) = Cgroup::open(&layout, Path::new(&absolute(path))) else {
         return Ok(json!({ "exists": false }));
     };
@@ -89,7 +92,10 @@ fn events(cgroup: &Cgroup) -> Value {
 
 /// All cgroups: their paths, in the order of names.
 pub(super) fn all() -> Result<Value> {
-    let layout = layout()?;
+    let layout = match Layout::detect() {
+        Err(cgroup::Error::NotMounted) => return Ok(none()),
+        found => understood(found)?,
+    };
     let mut paths: Vec<String> = layout.hierarchies.iter().flat_map(|hierarchy| below(&hierarchy.mount)).collect();
     paths.sort();
     paths.dedup();
@@ -98,7 +104,7 @@ pub(super) fn all() -> Result<Value> {
 
 /// How often limits of memory and of processes were met: each cgroup that counted any, the host's own (`/`) among them.
 pub(super) fn limits() -> Result<Value> {
-    let layout = layout()?;
+    let layout = understood(Layout::detect())?;
     let mut found = Map::new();
     let mut paths = all()?["cgroups"].as_array().cloned().unwrap_or_default();
     paths.push(json!({ "path": "/" }));
@@ -130,8 +136,14 @@ fn below(mount: &Path) -> Vec<String> {
     found
 }
 
-fn layout() -> Result<Layout> {
-    Layout::detect().map_err(|error| Error::new("find the cgroups of", error.to_string(), Errno::ENOENT))
+/// The answer of a host without cgroups, as an ordinary user's is where none are delegated: nothing can be said about them, which is neither a
+/// thing that is not there yet nor one that is wrong. Units that need them say so before they begin.
+fn none() -> Value {
+    json!({ "error": "this host has no cgroups: none of the machine's is given to this bottle (`bottleship doctor` says why)" })
+}
+
+fn understood(layout: cgroup::Result<Layout>) -> Result<Layout> {
+    layout.map_err(|error| Error::new("find the cgroups of", error.to_string(), Errno::ENOENT))
 }
 
 fn absolute(path: &str) -> String {

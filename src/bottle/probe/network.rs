@@ -3,12 +3,11 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use super::Netns;
 use crate::kernel::netlink::Socket;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::root::Root;
 use crate::kernel::{Result, look, ns};
 
@@ -38,7 +37,7 @@ pub(super) fn enter(at: &Netns) -> Result<()> {
         Netns::Own => return Ok(()),
         Netns::Process(pid) => ns::open(*pid, "net")?,
         // The learner makes these files: resolved inside the host's root, and setns(2) checks that it is a network namespace.
-        Netns::Named(name) => Root::open(Path::new("/"))?.open_at(&Path::new("/run/netns").join(name), OFlags::RDONLY, Mode::empty())?,
+        Netns::Named(name) => Root::open(Path::new("/"))?.to_read(&Path::new("/run/netns").join(name))?,
     };
     ns::enter(namespace.as_fd(), CloneFlags::CLONE_NEWNET)
 }

@@ -23,10 +23,15 @@ pub(super) fn all() -> Vec<Value> {
     pids.into_iter().filter(|pid| *pid != own).filter_map(one).filter(seen).collect()
 }
 
-/// Another look, or a file being written for somebody outside: a child of PID 1 that still is its program. Where no cgroup tells services apart
+/// How the tracer of a shell is called, and the engine.
+const SERVICES: [&str; 2] = ["bottleship xray-attach ", "bottleship engine -H fd://"];
+
+/// Another look, a file being written for somebody outside, the tracer or the engine: a child of PID 1 that is, or still is, its program. Where no cgroup tells services apart
 /// (an ordinary user's bottle without delegation) this is how they are told.
 fn is_look(process: &Value, first: &Value) -> bool {
-    process["ppid"] == 1 && ["exe", "args"].iter().all(|key| process[*key] == first[*key]) && first["exe"] != ""
+    let ours = process["ppid"] == 1 && process["exe"] == first["exe"] && first["exe"] != "";
+    let service = process["args"].as_str().is_some_and(|args| SERVICES.iter().any(|service| args.starts_with(service)));
+    ours && (service || process["args"] == first["args"])
 }
 
 /// A child of PID 1 that has given up its program and will be reaped at once. On cgroup v1 a process that ends shows `/` as its group

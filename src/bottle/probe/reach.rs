@@ -16,6 +16,8 @@ use crate::kernel::{self, poll};
 fn patience() -> Duration {
     poll::stretched(Duration::from_secs(1))
 }
+/// How long a connection must last to be one.
+const HANG_UP: Duration = Duration::from_millis(100);
 /// How much of an HTTP answer is read.
 const BODY: u64 = 64 * 1024;
 
@@ -26,10 +28,40 @@ pub enum Target {
     Ping(String),
     /// A TCP connection.
     Tcp(String, u16),
-    /// A TCP connection and a GET.
-    Http { host: String, port: u16, path: String },
+    /// A TCP connection that is not closed at once: whoever listens for somebody else (`docker-proxy`) takes every connection, and closes it if nobody is there.
+    Service(String, u16),
+    /// A TCP connection and a GET. `name`: whom the request is for, where it goes to an address: a server may have several names.
+    Http {
+        host: String,
+        port: u16,
+        path: String,
+        #[serde(default)]
+        name: Option<String>,
+    },
     /// A connection to a unix stream socket.
     Unix(String),
+}
+
+impl Target {
+    /// The address or name in it.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Target::Ping(host) | Target::Tcp(host, _) | Target::Service(host, _) | Target::Http { host, .. } => Some(host),
+            Target::Unix(_) => None,
+        }
+    }
+
+    /// The same at another address.
+    #[must_use]
+    pub fn at(self, address: String) -> Target {
+        match self {
+            Target::Ping(_) => Target::Ping(address),
+            Target::Tcp(_, port) => Target::Tcp(address, port),
+            Target::Service(_, port) => Target::Service(address, port),
+            Target::Http { host, port, path, name } => Target::Http { host: address, port, path, name: name.or(Some(host)) },
+            unix @ Target::Unix(_) => unix,
+        }
+    }
 }
 
 /// Tries; `answers` is `yes`, `no` or `refused`, `why` says more, `body` is what HTTP gave.
@@ -43,8 +75,12 @@ pub(super) fn reach(to: &Target) -> Value {
             Some(address) => answer(connect(address).map(drop)),
             None => bad_address(host),
         },
-        Target::Http { host, port, path } => match socket(host, *port) {
-            Some(address) => http(address, host, path),
+        Target::Service(host, port) => match socket(host, *port) {
+            Some(address) => answer(connect(address).and_then(|stream| stays(&stream))),
+            None => bad_address(host),
+        },
+        Target::Http { host, port, path, name } => match socket(host, *port) {
+            Some(address) => http(address, name.as_ref().unwrap_or(host), path),
             None => bad_address(host),
         },
         Target::Unix(path) => answer(std::os::unix::net::UnixStream::connect(path).map(drop).map_err(|error| told(&error))),
@@ -81,6 +117,16 @@ fn connect(address: SocketAddr) -> Result<TcpStream, (Errno, String)> {
     TcpStream::connect_timeout(&address, patience()).map_err(|error| told(&error))
 }
 
+/// That the other side does not hang up without a word.
+fn stays(stream: &TcpStream) -> Result<(), (Errno, String)> {
+    let spoken = poll::readable(&[stream.as_fd()], Some(HANG_UP)).map_err(|error| (error.errno, error.errno.desc().to_lowercase()))?;
+    let mut byte = [0; 1];
+    match spoken.is_empty() || stream.peek(&mut byte).is_ok_and(|length| length > 0) {
+        true => Ok(()),
+        false => Err((Errno::ECONNREFUSED, "it is closed at once: nobody listens behind it".to_owned())),
+    }
+}
+
 fn told(error: &std::io::Error) -> (Errno, String) {
     // A connection that took too long carries no errno.
     let errno = if error.kind() == std::io::ErrorKind::TimedOut { Errno::ETIMEDOUT } else { crate::kernel::error::errno_of(error) };
@@ -100,6 +146,7 @@ fn http(address: SocketAddr, host: &str, path: &str) -> Value {
         Ok(stream) => stream,
         Err(failed) => return answer(Err(failed)),
     };
+    let host = if address.port() == 80 { host.to_owned() } else { format!("{host}:{}", address.port()) };
     let asked = stream
         .set_read_timeout(Some(patience()))
         .and_then(|()| stream.set_write_timeout(Some(patience())))
@@ -135,15 +182,24 @@ mod tests {
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut request = [0; 256];
-                if stream.read(&mut request).unwrap_or(0) > 0 {
-                    stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nahoy").unwrap();
+                let length = stream.read(&mut request).unwrap_or(0);
+                if length > 0 {
+                    let request = String::from_utf8_lossy(&request[..length]);
+                    let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
+                    stream.write_all(format!("HTTP/1.0 200 OK\r\n\r\nahoy from {host}").as_bytes()).unwrap();
                 }
             }
         });
         let host = "127.0.0.1".to_owned();
         assert_eq!(reach(&Target::Tcp(host.clone(), port)), json!({ "answers": "yes" }));
-        let got = reach(&Target::Http { host: host.clone(), port, path: "/".to_owned() });
-        assert_eq!((got["status"].as_u64(), got["body"].as_str()), (Some(200), Some("ahoy")));
+        let named = Target::Http { host: "web".to_owned(), port, path: "/".to_owned(), name: None }.at(host.clone());
+        let got = reach(&named);
+        let wanted = format!("ahoy from web:{port}");
+        assert_eq!(
+            (got["status"].as_u64(), got["body"].as_str()),
+            (Some(200), Some(wanted.as_str())),
+            "by its name, though at its address"
+        );
         server.join().unwrap();
         assert_eq!(reach(&Target::Tcp(host, port))["answers"], "refused");
         assert_eq!(reach(&Target::Unix("/nowhere".to_owned()))["answers"], "no");

@@ -3,7 +3,7 @@
 //! What a snapshot leaves out, and why: numbers that the kernel hands out anew each time (pids, namespace and inode numbers, MAC addresses), time
 //! (ages, cpu use, memory in use), what looking itself changes (access times), the host's own services, the terminals, and what programs keep for
 //! themselves between runs (`/run/bottleship`, `/tmp/.`-folders, shell histories, `/proc`, `/sys`, `/dev`). Everything else is state: if it differs,
-//! the world is another one.
+//! the world is another one. What the engine of the host has is told by names, not by the ids that it draws.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,11 +11,12 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Netns, cgroups, files, network, processes};
+use super::super::hub::TRUST;
+use super::{Netns, cgroups, containers as engine, files, images, network, processes};
+use crate::kernel::Result;
 use crate::kernel::look::Look;
 use crate::kernel::netlink::Socket;
 use crate::kernel::root::Root;
-use crate::kernel::{Result, fs};
 
 /// Folders that a snapshot does not look into.
 const VOLATILE: [&str; 8] =
@@ -60,6 +61,7 @@ pub(super) fn census() -> Result<Value> {
         }
     }
     let namespaces: usize = kinds.values().map(std::collections::BTreeSet::len).sum();
+    let made = engine::count();
     let length = |value: Value, key: &str| value[key].as_array().map_or(0, Vec::len);
     Ok(json!({
         "process": processes.len(),
@@ -68,7 +70,11 @@ pub(super) fn census() -> Result<Value> {
         "cgroup": length(cgroups::all().unwrap_or_default(), "cgroups"),
         "link": Socket::route()?.links()?.len(),
         "network namespace": length(network::named()?, "netns"),
-        "container": length(containers()?, "containers"),
+        "container": length(containers()?, "containers") + made[0],
+        "volume": made[1],
+        "network": made[2],
+        "image": images::count(),
+        "states": engine::states(),
         "limits": cgroups::limits().unwrap_or_default(),
     }))
 }
@@ -76,6 +82,8 @@ pub(super) fn census() -> Result<Value> {
 /// The state of the host, as a mapping from things to what they are.
 pub(super) fn snapshot() -> Result<Value> {
     let mut things = Map::new();
+    let name = crate::kernel::fs::read(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
+    add(&mut things, "host".to_owned(), json!({ "name": name.trim_end() }));
     let mut processes: Vec<(String, Value)> = processes::all().iter().filter(|process| process["pid"] != 1).map(describe_process).collect();
     // Among processes of one name the order of their numbers says nothing.
     processes.sort_by_key(|(name, document)| (name.clone(), document.to_string()));
@@ -127,6 +135,7 @@ pub(super) fn snapshot() -> Result<Value> {
         add(&mut things, format!("container/{}", container["name"].as_str().unwrap_or_default()), json!({ "status": container["status"] }));
     }
     add_files(&mut things, &mounts)?;
+    engine::add_to(&mut things);
     Ok(Value::Object(things))
 }
 
@@ -137,7 +146,7 @@ fn lasting_options(options: &Value) -> Vec<&str> {
 }
 
 /// Several things of one name are told apart by a number behind it.
-fn add(things: &mut Map<String, Value>, name: String, value: Value) {
+pub(super) fn add(things: &mut Map<String, Value>, name: String, value: Value) {
     let mut key = name.clone();
     let mut number = 1;
     while things.contains_key(&key) {
@@ -179,7 +188,7 @@ fn add_cgroup(things: &mut Map<String, Value>, path: &str) {
 }
 
 /// The files of the host's memory file systems. What the host has written over the machine's files lies in its upper layers, which are seen from
-/// outside the host only ([`written`]); walking the machine's own files would take seconds and tell nothing.
+/// outside the host only ([`super::written()`]); walking the machine's own files would take seconds and tell nothing.
 fn add_files(things: &mut Map<String, Value>, mounts: &[Value]) -> Result<()> {
     let root = Root::open(Path::new("/"))?;
     for mount in mounts.iter().filter(|mount| mount["fstype"] == "tmpfs") {
@@ -197,11 +206,11 @@ fn add_files(things: &mut Map<String, Value>, mounts: &[Value]) -> Result<()> {
     Ok(())
 }
 
-fn is_volatile(path: &Path) -> bool {
-    VOLATILE.iter().any(|folder| path.starts_with(folder))
+pub(super) fn is_volatile(path: &Path) -> bool {
+    VOLATILE.iter().chain(TRUST).any(|folder| path.starts_with(folder))
 }
 
-fn describe(root: &Root, path: &Path, look: &Look, base: (u32, u32)) -> Value {
+pub(super) fn describe(root: &Root, path: &Path, look: &Look, base: (u32, u32)) -> Value {
     let owner = format!("{}:{}", look.uid.wrapping_sub(base.0), look.gid.wrapping_sub(base.1));
     let mut document = json!({ "kind": look.sort, "mode": format!("{:04o}", look.mode), "owner": owner });
     if let Some(target) = &look.links_to {
@@ -211,42 +220,6 @@ fn describe(root: &Root, path: &Path, look: &Look, base: (u32, u32)) -> Value {
         document["content"] = content(root, path, look.size).into();
     }
     document
-}
-
-/// Where the folders of a host that lie on the disk of the state appear in the host.
-const ON_DISK: [(&str, &str); 4] = [("root", "/root"), ("tmp", "/tmp"), ("var-tmp", "/var/tmp"), ("docker", "/var/lib/docker")];
-
-/// What a host has written: everything in its upper layers and in its folders on the disk, as things of a snapshot. `folder` is the host's folder in
-/// the state of the bottle, looked at from outside.
-///
-/// # Errors
-/// The folder cannot be read.
-pub fn written(folder: &Path) -> Result<Map<String, Value>> {
-    let mut things = Map::new();
-    for layer in fs::list(&folder.join("upper"))? {
-        add_written(&mut things, &folder.join("upper").join(layer), "")?;
-    }
-    for (name, shown) in ON_DISK {
-        let part = folder.join("disk").join(name);
-        if part.is_dir() {
-            add_written(&mut things, &part, shown)?;
-        }
-    }
-    Ok(things)
-}
-
-fn add_written(things: &mut Map<String, Value>, folder: &Path, shown: &str) -> Result<()> {
-    let root = Root::open(folder)?;
-    let top = root.look(Path::new("/"))?;
-    files::walk(&root, Path::new("/"), &top, &mut |path, look| {
-        let name = format!("{shown}{}", path.display());
-        // A folder in an upper layer is there because of what is in it, or because its own mode was changed.
-        if !is_volatile(Path::new(&name)) {
-            // Each bottle has a range of ids of its own; the layer belongs to the root of that range.
-            add(things, format!("file/{name}"), describe(&root, path, look, (top.uid, top.gid)));
-        }
-    });
-    Ok(())
 }
 
 fn content(root: &Root, path: &Path, size: u64) -> String {

@@ -130,6 +130,10 @@ impl Follow<'_> {
                 Event::More => Stop::More,
                 Event::Gone => Stop::Gone,
             };
+            let behind = self.shell.said_behind();
+            if !behind.is_empty() {
+                show(&behind);
+            }
             // What the tracer said about the line was written before the shell could go on.
             self.drain()?;
             return Ok(Some(stop));

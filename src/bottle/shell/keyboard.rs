@@ -28,6 +28,19 @@ const MOST: usize = 512;
 const LOOK: Duration = Duration::from_millis(1);
 /// Ctrl-D, which an editor takes for the end.
 const END: u8 = 0x04;
+/// Ctrl-C.
+const INTERRUPT: u8 = 0x03;
+
+/// What was typed ahead.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// A line, without its end.
+    Line(String),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-D at the beginning of a line.
+    End,
+}
 
 /// The keyboard of a person, taken for as long as the prompt lives: Ctrl-C ends nobody, and between two readers no key is lost.
 #[derive(Debug, Clone)]
@@ -103,12 +116,35 @@ impl Keyboard {
         edit()
     }
 
-    /// Takes the first whole line from the queue, without its end.
-    pub fn line(&self) -> Option<String> {
+    /// What was typed ahead as far as it is whole: the first line, Ctrl-C or Ctrl-D; taken from the queue. For a reader of whole lines.
+    ///
+    /// Keys that came while the terminal was raw, and were not read, have been handed on as they were (n_tty makes them readable when line mode
+    /// comes back, but gives their Enter no line end): so the terminal is asked first.
+    pub fn ahead(&self) -> Option<Ahead> {
+        // A terminal that is gone gives an end to the one who reads it next.
+        while let Ok([_]) = poll::readable(&[self.terminal()], Some(Duration::ZERO)).as_deref() {
+            match poll::read_some(self.terminal()) {
+                Ok(Some(keys)) => self.push(&keys),
+                Ok(None) => {
+                    self.push(&[END]);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
         let mut queue = lock(&self.0.queue);
-        let end = queue.keys.iter().position(|key| matches!(key, b'\r' | b'\n'))?;
-        let line: Vec<u8> = queue.keys.drain(..=end).collect();
-        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+        let end = queue.keys.iter().position(|key| matches!(*key, b'\r' | b'\n' | INTERRUPT | END))?;
+        let mut taken: Vec<u8> = queue.keys.drain(..=end).collect();
+        match taken.pop() {
+            Some(INTERRUPT) => Some(Ahead::Interrupt),
+            // In line mode it ends the input at the beginning of a line only.
+            Some(END) if taken.is_empty() => Some(Ahead::End),
+            Some(END) => {
+                queue.keys.splice(0..0, taken);
+                None
+            }
+            _ => Some(Ahead::Line(String::from_utf8_lossy(&taken).into_owned())),
+        }
     }
 
     /// What was typed and has no end yet; it is taken from the queue.
@@ -269,7 +305,7 @@ impl Paste {
                 *self = Paste { inside: !self.inside, matched: 0 };
             }
             // Enter, Ctrl-J, Ctrl-C, Ctrl-D, Ctrl-\.
-            if !self.inside && matches!(*key, b'\r' | b'\n' | 0x03 | END | 0x1c) {
+            if !self.inside && matches!(*key, b'\r' | b'\n' | INTERRUPT | END | 0x1c) {
                 return (at + 1, true);
             }
         }
@@ -280,6 +316,26 @@ impl Paste {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_came_while_the_terminal_was_raw_are_there_when_lines_are_read_again() {
+        let (master, terminal) = pty::pair(Path::new("/dev/ptmx")).unwrap();
+        let terminal = Arc::new(terminal);
+        let mode = pty::lines_without_signals(Terminal(Arc::clone(&terminal))).unwrap();
+        let keyboard = Keyboard(Rc::new(Inner { terminal, gate: None, queue: Arc::default(), _mode: Some(mode) }));
+        let raw = keyboard.raw().unwrap();
+        poll::write_all(master.as_fd(), b":quit\r:li").unwrap();
+        poll::readable(&[keyboard.terminal()], None).unwrap();
+        drop(raw);
+        assert_eq!(keyboard.ahead(), Some(Ahead::Line(":quit".to_owned())));
+        assert_eq!(keyboard.ahead(), None);
+        poll::write_all(master.as_fd(), b"st\r").unwrap();
+        poll::readable(&[keyboard.terminal()], None).unwrap();
+        assert_eq!(keyboard.ahead(), Some(Ahead::Line(":list".to_owned())));
+        poll::write_all(master.as_fd(), b"\x04").unwrap();
+        poll::readable(&[keyboard.terminal()], None).unwrap();
+        assert_eq!(keyboard.ahead(), Some(Ahead::End));
+    }
 
     #[test]
     fn a_line_ends_at_enter_but_not_in_a_paste() {

@@ -166,6 +166,7 @@ pub fn rc_file(nonce: &str) -> String {
     rc.push_str("for file in /etc/bash.bashrc ~/.bashrc; do [ -r \"$file\" ] && . \"$file\"; done; unset file\n");
     // The prompt keeps the history of typed lines; a file of bash's would be one more change of the world at every exit.
     rc.push_str("unset HISTFILE MAILCHECK\n");
+    // Writing to a String cannot fail, here and below.
     let _ = writeln!(
         rc,
         "PROMPT_COMMAND='{{ case $PS1$PS2 in *\"{NUMBER};{nonce};P\"*\"{NUMBER};{nonce};M\"*) ;; *) PS1='\\''{first}'\\'' PS2='\\''{more}'\\''; bind \"set enable-bracketed-paste off\" ;; esac; }} 2>&-'"

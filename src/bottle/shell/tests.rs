@@ -25,7 +25,8 @@ impl Local {
         let stdio = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
         // Without --wait and already a group leader of nothing: setsid(1) execs in place, so the child is bash itself.
         let child = Command::new("setsid")
-            .args(["--ctty", "bash", "--noediting", "--rcfile"])
+            // Whoever runs the tests in the background may have had signals ignored, and bash hands that on.
+            .args(["--ctty", "env", "--default-signal=INT,QUIT,TSTP", "bash", "--noediting", "--rcfile"])
             .arg(&rc)
             .arg("-i")
             .env("HOME", folder.path())
@@ -270,4 +271,36 @@ fn a_nested_shell_forgets_only_our_line() {
     local.run("echo one");
     let (output, _) = local.run("history");
     assert!(output.contains("echo one") && !output.contains("emacs"), "{output}");
+}
+
+/// bash announces the end of a job, and jobs speak, whenever they like: right behind the mark too.
+#[test]
+fn what_a_job_says_right_behind_the_mark_is_shown_with_it() {
+    let (master, slave) = pty::pair(Path::new("/dev/ptmx")).unwrap();
+    let (ended, _open) = std::io::pipe().unwrap();
+    let mut shell = Shell::over(master, ended.into(), "n");
+    poll::write_all(slave.as_fd(), b"before\x1b]7791;n;P;0;1;0;#;root;bench;braceexpand;/\x07a job speaks").unwrap();
+    let mut shown = Vec::new();
+    let follow = console::Follow { shell: &mut shell, person: None, side: None, watch: false, again: false };
+    let stop = follow.run(&mut |bytes| shown.extend(bytes)).unwrap();
+    assert!(matches!(stop, console::Stop::Ready(_)), "{stop:?}");
+    assert_eq!(text(shown), "beforea job speaks");
+}
+
+/// The shell has forked when it says that it waits; that the program has begun is another matter.
+#[test]
+fn a_job_has_begun_when_it_was_waited_for() {
+    let mut local = Local::start();
+    for round in 0..30 {
+        // A program that forks the one that counts, and one that the shell does not count among its jobs.
+        local.run("sh -c 'sleep 1000; :' & (sleep 1000 &)");
+        local.shell.await_jobs().unwrap();
+        let (found, _) =
+            local.run("pgrep -c -r D,R,S -x sleep -s 0; pkill -x sleep -s 0; wait 2>/dev/null; while pgrep -r D,R,S -x sleep -s 0 > /dev/null; do :; done");
+        assert_eq!(found.lines().next(), Some("2"), "round {round}: {found}");
+    }
+    // What uses the CPU all the time is a program of its own all the same.
+    local.run("yes > /dev/null &");
+    local.shell.await_jobs().unwrap();
+    assert!(local.run("pgrep -x yes -s 0 > /dev/null && echo runs; kill %1").0.contains("runs"));
 }

@@ -66,8 +66,11 @@ pub(super) fn thing(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Opt
     None
 }
 
-/// A process match.
+/// A process match; `container/NAME` stands for the processes of that container.
 pub(super) fn matching(node: &Node, path: &str, complaints: &mut Complaints) -> Option<Match> {
+    if let Some(name) = node.text().and_then(|text| text.strip_prefix("container/")).filter(|name| !name.is_empty()) {
+        return Some(Match { container: Some(name.to_owned()), ..Match::default() });
+    }
     let mut fields = Fields::open(node, path, complaints)?;
     let found = Match {
         comm: fields.text("comm", complaints),
@@ -77,6 +80,7 @@ pub(super) fn matching(node: &Node, path: &str, complaints: &mut Complaints) -> 
         pid: fields.number("pid", complaints),
         pid_file: fields.text("pid_file", complaints),
         in_cgroup: fields.text("in_cgroup", complaints),
+        container: fields.text("container", complaints),
         parent: fields.get("parent").and_then(|node| matching(node, &format!("{path}.parent"), complaints)).map(Box::new),
     };
     if matches!(&node.value, Value::Map(map) if map.is_empty()) {
@@ -92,7 +96,7 @@ pub(super) fn match_at(key: &'static str, fields: &mut Fields<'_>, complaints: &
     matching(fields.get(key)?, &path, complaints)
 }
 
-/// `host`, `shell`, `netns/NAME` or a process match.
+/// `host`, `shell`, `netns/NAME`, `container/NAME` or a process match.
 pub(super) fn place(key: &'static str, fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Place> {
     let path = fields.at(key);
     let node = fields.get(key)?;
@@ -100,10 +104,13 @@ pub(super) fn place(key: &'static str, fields: &mut Fields<'_>, complaints: &mut
         None => matching(node, &path, complaints).map(Place::Process),
         Some("host") => Some(Place::Host),
         Some("shell") => Some(Place::Shell),
+        Some(text) if text.len() > "container/".len() && text.starts_with("container/") => {
+            matching(node, &path, complaints).map(Place::Process)
+        }
         Some(text) => match text.strip_prefix("netns/") {
             Some(name) if !name.is_empty() => Some(Place::Netns(name.to_owned())),
             _ => {
-                let hint = "`host`, `shell`, `netns/NAME` or a process match";
+                let hint = "`host`, `shell`, `netns/NAME`, `container/NAME` or a process match";
                 complaints.add(node.spot, &path, format!("`{text}` is no place"), hint);
                 None
             }
@@ -157,7 +164,7 @@ pub(super) fn target(text: &str) -> Option<Target> {
     if let Some(rest) = text.strip_prefix("http://") {
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let path = if path.is_empty() { "/" } else { path };
-        return host_port(authority, Some(80)).map(|(host, port)| Target::Http { host, port, path: path.to_owned() });
+        return host_port(authority, Some(80)).map(|(host, port)| Target::Http { host, port, path: path.to_owned(), name: None });
     }
     text.strip_prefix("unix:").filter(|path| path.starts_with('/')).map(|path| Target::Unix(path.to_owned()))
 }

@@ -4,11 +4,12 @@ use super::super::error::Spot;
 use super::super::fields::{Complaints, Fields, did_you_mean, parse_size};
 use super::super::yaml::Value;
 use super::read::{event, match_at, patterns, place, target, thing};
-use super::{Cgroup, Compare, Count, Expect, File, Kind, Measure, Mount, Pattern, Place, Process};
+use super::{Cgroup, Compare, Count, Expect, File, Kind, Measure, Mount, Pattern, Place, Process, containers, images};
 
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 const STATES: [&str; 5] = ["running", "sleeping", "stopped", "zombie", "blocked"];
-const COUNTED: [&str; 8] = ["processes", "mounts", "links", "netns", "cgroups", "containers", "files", "users"];
+const COUNTED: [&str; 11] =
+    ["processes", "mounts", "links", "netns", "cgroups", "containers", "volumes", "networks", "images", "files", "users"];
 const FILE_SORTS: [&str; 7] = ["file", "dir", "link", "fifo", "char", "block", "socket"];
 const SETS: [&str; 5] = ["effective", "permitted", "inheritable", "bounding", "ambient"];
 
@@ -24,6 +25,14 @@ pub(super) fn read(word: &str, fields: &mut Fields<'_>, complaints: &mut Complai
         "namespace" => namespace(fields, complaints),
         "cgroup" => cgroup(fields, complaints),
         "mount" => mount(fields, complaints),
+        "image" => images::image(fields, complaints),
+        "layer" => images::layer(fields, complaints),
+        "registry" => images::registry(fields, complaints),
+        "container" => containers::container(fields, complaints),
+        "volume" => containers::volume(fields, complaints),
+        "network" => containers::network(fields, complaints),
+        "port" => containers::port(fields, complaints),
+        "log" => containers::log(fields, complaints),
         "reach" => reach(fields, complaints),
         "answer" => answer(fields, complaints),
         "history" => history(fields, complaints),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::fact::{Match, Place, Process};
 use super::super::world::World;
 use super::select::{in_cgroup, matching, pid, probe, process_of, processes, text};
-use super::{Context, State, Unknown};
+use super::{Context, State, Unknown, words};
 use crate::bottle::Probe;
 
 /// A `process` fact: one process that fits must have everything.
@@ -16,7 +16,7 @@ pub(super) fn look(fact: &Process, host: &str, world: &mut dyn World) -> Result<
         return Ok(State::of(found.is_empty(), if names.is_empty() { "no such process".to_owned() } else { names.join(", ") }));
     }
     if found.is_empty() {
-        return Ok(State::absent("no such process"));
+        return Ok(State::absent("no such process").missing(words::no_process(&fact.matching)));
     }
     let wanted_root = match fact.root_is.as_deref() {
         Some("host") => processes(world, host)?.iter().find(|process| process["pid"] == 1).map(|host| text(&host["root_id"])),
@@ -106,10 +106,10 @@ pub(super) fn namespaces(
 ) -> Result<State, Unknown> {
     let found = matching(of, host, world)?;
     if found.is_empty() {
-        return Ok(State::absent("no such process"));
+        return Ok(State::absent("no such process").missing(words::no_process(of)));
     }
     let Some(reference) = reference(other, host, world, context)? else {
-        return Ok(State::absent("nothing to compare with is there"));
+        return Ok(State::absent("nothing to compare with is there").missing(words::nobody_at(other)));
     };
     for process in &found {
         let wrong: Vec<&str> = kinds

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::super::fact::{Match, Place, Thing, ThingSort};
+use super::super::question::Question;
 use super::super::world::{Look, World};
-use super::{Context, Unknown};
+use super::{Context, Unknown, containers};
 use crate::bottle::Probe;
 use crate::bottle::probe::Netns;
 
@@ -32,6 +33,11 @@ pub(super) fn probe(world: &mut dyn World, host: &str, probe: Probe) -> Result<V
     world.look(host, &Look::Probe(probe))
 }
 
+/// Asks about images and registries.
+pub(super) fn ask(world: &mut dyn World, host: &str, question: Question) -> Result<Value, Unknown> {
+    world.look(host, &Look::Ask(question))
+}
+
 /// The list under `key` of a document.
 pub(super) fn list(document: &Value, key: &str) -> Vec<Value> {
     document[key].as_array().cloned().unwrap_or_default()
@@ -44,7 +50,10 @@ pub(super) fn processes(world: &mut dyn World, host: &str) -> Result<Vec<Value>,
 
 /// The processes that fit.
 pub(super) fn matching(wanted: &Match, host: &str, world: &mut dyn World) -> Result<Vec<Value>, Unknown> {
-    let all = processes(world, host)?;
+    let mut all = processes(world, host)?;
+    if let Some(name) = &wanted.container {
+        all = containers::processes(name, all, host, world)?;
+    }
     let pid_file = match &wanted.pid_file {
         Some(path) => {
             let file = probe(world, host, Probe::File { path: path.clone(), process: None })?;
@@ -130,7 +139,14 @@ pub(super) fn thing(of: &Thing, host: &str, world: &mut dyn World) -> Result<Opt
         }
         ThingSort::Mount => named(probe(world, host, Probe::Mounts { process: None })?, "mounts", "target", &of.name),
         ThingSort::Netns => named(probe(world, host, Probe::NamedNetns)?, "netns", "name", &of.name),
-        ThingSort::Container => named(probe(world, host, Probe::Containers)?, "containers", "name", &of.name),
+        // One of the engine, else one of `bottleship oci`.
+        ThingSort::Container => match containers::named(&of.name, host, world)? {
+            None => named(probe(world, host, Probe::Containers)?, "containers", "name", &of.name),
+            found => found,
+        },
+        ThingSort::Volume => containers::one_of(Question::Volumes, "volumes", &of.name, host, world)?,
+        ThingSort::Network => containers::one_of(Question::Networks, "networks", &of.name, host, world)?,
+        ThingSort::Image => there(ask(world, host, Question::Image { name: of.name.clone() })?),
         ThingSort::User => named(probe(world, host, Probe::Users)?, "users", "name", &of.name),
         ThingSort::Link => {
             let (at, name) = match of.name.split_once('/') {

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::super::fact::{Cgroup, Compare, Count, Expect, Fact, File, Kind, Measure, Mount, Place, Target, Thing, ThingSort};
 use super::super::fields::parse_size;
+use super::super::question::Question;
 use super::super::world::{Look, World};
-use super::select::{field, list, matching, netns_of, pid, probe, process_of, processes, text, thing};
-use super::{Context, State, Unknown, process};
+use super::select::{ask, field, list, matching, netns_of, pid, probe, process_of, processes, text, thing};
+use super::{Context, State, Unknown, containers, images, process, words};
 use crate::bottle::Probe;
 
 /// Looks at a fact about what is.
@@ -21,6 +22,14 @@ pub(super) fn look(fact: &Fact, world: &mut dyn World, context: &Context<'_>) ->
         Kind::Namespace { of, kinds, differ, other } => process::namespaces(of, kinds, *differ, other, host, world, context),
         Kind::Cgroup(cgroup) => look_cgroup(cgroup, host, world),
         Kind::Mount(mount) => look_mount(mount, host, world, context),
+        Kind::Image(wanted) => images::image(wanted, host, world),
+        Kind::Layer(wanted) => images::layer(wanted, host, world),
+        Kind::Registry(wanted) => images::registry(wanted, host, world),
+        Kind::Container(wanted) => containers::container(wanted, host, world),
+        Kind::Volume(wanted) => containers::volume(wanted, host, world),
+        Kind::Network(wanted) => containers::network(wanted, host, world),
+        Kind::Port(wanted) => containers::port(wanted, host, world),
+        Kind::Log(wanted) => containers::log(wanted, host, world),
         Kind::Reach { from, to, expect, body } => {
             let state = reach(from, to, *expect, host, world, context)?;
             match body.as_ref().filter(|_| state.0.holds) {
@@ -51,14 +60,14 @@ pub(super) fn exists(of: &Thing, host: &str, world: &mut dyn World) -> Result<St
 
 fn one_field(of: &Thing, path: &str, compare: &Compare, host: &str, world: &mut dyn World) -> Result<State, Unknown> {
     let Some(document) = thing(of, host, world)? else {
-        return Ok(State::absent("nothing: it is not there").on(&of.name));
+        return Ok(State::absent("nothing: it is not there").on(&of.name).missing(words::no_thing(of)));
     };
     let value = text(field(&document, path).unwrap_or(&Value::Null));
     let state = State::of(compare.holds(&value), shown(&value)).on(&of.name);
     Ok(if of.sort == ThingSort::Process { state.by(&[document]) } else { state })
 }
 
-fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     if value.trim().is_empty() { "nothing".to_owned() } else { value.to_owned() }
 }
 
@@ -88,7 +97,10 @@ fn counted(count: &Count, host: &str, world: &mut dyn World, context: &Context<'
             let inside = |one: &Value| below.as_ref().is_none_or(|below| text(&one["path"]).starts_with(below.as_str()));
             all.into_iter().filter(inside).collect()
         }
-        "containers" => list(&probe(world, host, Probe::Containers)?, "containers"),
+        "containers" => [containers::all(host, world)?, list(&probe(world, host, Probe::Containers)?, "containers")].concat(),
+        "volumes" => list(&ask(world, host, Question::Volumes)?, "volumes"),
+        "networks" => list(&ask(world, host, Question::Networks)?, "networks"),
+        "images" => list(&ask(world, host, Question::Images)?, "images"),
         "files" => list(&probe(world, host, Probe::Tree { path: count.under.clone().unwrap_or_default() })?, "files"),
         _ => list(&probe(world, host, Probe::Users)?, "users"),
     };
@@ -101,7 +113,7 @@ fn look_file(file: &File, host: &str, world: &mut dyn World) -> Result<State, Un
     let process = match &file.within {
         None => None,
         Some(wanted) => match matching(wanted, host, world)?.first().and_then(pid) {
-            None => return Ok(State::absent("no such process").on(&file.path)),
+            None => return Ok(State::absent("no such process").on(&file.path).missing(words::no_process(wanted))),
             found => found,
         },
     };
@@ -111,7 +123,7 @@ fn look_file(file: &File, host: &str, world: &mut dyn World) -> Result<State, Un
         return Ok(State::of(!there, if there { "it is there" } else { "it is not there" }).on(&file.path));
     }
     if !there {
-        return Ok(State::absent("no such file").on(&file.path));
+        return Ok(State::absent("no such file").on(&file.path).missing(format!("There is no {}.", file.path)));
     }
     let content = document["content"].as_str().unwrap_or_default();
     let value = |key: &str| text(&document[key]);
@@ -136,7 +148,7 @@ fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<Sta
         return Ok(State::of(!there, if there { "it is there" } else { "it is not there" }).on(&cgroup.path));
     }
     if !there {
-        return Ok(State::absent("no such cgroup").on(&cgroup.path));
+        return Ok(State::absent("no such cgroup").on(&cgroup.path).missing(words::no_group(&cgroup.path)));
     }
     let members: Vec<u64> = list(&document, "procs").iter().filter_map(Value::as_u64).collect();
     let mut tests: Vec<(bool, String)> = Vec::new();
@@ -149,12 +161,19 @@ fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<Sta
         let value = share.map_or_else(|| "max".to_owned(), |percent| format!("{percent}"));
         (compare.holds(&value), if value == "max" { "no limit".to_owned() } else { format!("{value}%") })
     }));
-    tests.extend(cgroup.empty.map(|empty| (members.is_empty() == empty, format!("{} processes", members.len()))));
+    tests.extend(
+        cgroup
+            .empty
+            .map(|empty| (members.is_empty() == empty, format!("{} process{}", members.len(), if members.len() == 1 { "" } else { "es" }))),
+    );
     for (name, at_least) in &cgroup.events {
         let count = document["events"][name.as_str()].as_u64().unwrap_or(0);
-        tests.push((count >= *at_least, format!("{count} times {name}")));
+        // One counter alone is known by the author's own words.
+        let got = if cgroup.events.len() == 1 { count.to_string() } else { format!("{name} {count}") };
+        tests.push((count >= *at_least, got));
     }
     let mut inside = Vec::new();
+    let mut nobody = String::new();
     if let Some(wanted) = &cgroup.procs {
         let found = matching(wanted, host, world)?;
         let outside: Vec<String> = found
@@ -163,12 +182,16 @@ fn look_cgroup(cgroup: &Cgroup, host: &str, world: &mut dyn World) -> Result<Sta
             .map(|process| text(&process["pid"]))
             .collect();
         let got = if found.is_empty() { "no such process".to_owned() } else { format!("process {}", outside.join(", ")) };
+        // Where another test comes first, its value is told.
+        if found.is_empty() && tests.iter().all(|(fits, _)| *fits) {
+            nobody = words::no_process(wanted);
+        }
         tests.push((!found.is_empty() && outside.is_empty(), got));
         inside = found;
     }
     let wrong = tests.iter().find(|(fits, _)| !fits);
     let got = tests.first().map_or_else(|| "it is there".to_owned(), |(_, got)| got.clone());
-    Ok(wrong.map_or_else(|| State::of(true, got), |(_, got)| State::of(false, got)).on(&cgroup.path).by(&inside))
+    Ok(wrong.map_or_else(|| State::of(true, got), |(_, got)| State::of(false, got).missing(nobody)).on(&cgroup.path).by(&inside))
 }
 
 /// `QUOTA PERIOD` as a percentage; `None` without a quota.
@@ -180,7 +203,7 @@ fn share(text: &str) -> Option<f64> {
 
 fn look_mount(mount: &Mount, host: &str, world: &mut dyn World, context: &Context<'_>) -> Result<State, Unknown> {
     let process = match process_of(&mount.within, host, world, context)? {
-        Some(None) => return Ok(State::absent("no such process").on(&mount.target)),
+        Some(None) => return Ok(State::absent("no such process").on(&mount.target).missing(words::nobody_at(&mount.within))),
         process => process.flatten().as_ref().and_then(pid),
     };
     let mounts = list(&probe(world, host, Probe::Mounts { process })?, "mounts");
@@ -189,7 +212,9 @@ fn look_mount(mount: &Mount, host: &str, world: &mut dyn World, context: &Contex
     if mount.absent {
         return Ok(State::of(found.is_none(), found.map_or_else(|| "nothing".to_owned(), |one| text(&one["fstype"]))).on(&mount.target));
     }
-    let Some(one) = found else { return Ok(State::absent("not mounted").on(&mount.target)) };
+    let Some(one) = found else {
+        return Ok(State::absent("not mounted").on(&mount.target).missing(words::not_mounted(mount)));
+    };
     let value = |key: &str| text(&one[key]);
     let mut tests: Vec<(bool, String)> = Vec::new();
     tests.extend(mount.fstype.as_ref().map(|fstype| (value("fstype") == *fstype, value("fstype"))));
@@ -213,10 +238,19 @@ fn reach(
     world: &mut dyn World,
     context: &Context<'_>,
 ) -> Result<(State, String), Unknown> {
-    let Some(from) = netns_of(from, host, world, context)? else {
-        return Ok((State::absent("there is nothing to try it from"), String::new()));
+    let who = if let Place::Process(of) = from { Some(of) } else { None };
+    let Some(netns) = netns_of(from, host, world, context)? else {
+        let nobody = State::absent("there is nothing to try it from").missing(words::nobody_at(from));
+        return Ok((nobody, String::new()));
     };
-    let document = probe(world, host, Probe::Reach { from, to: to.clone() })?;
+    let to = match to.host() {
+        None => to.clone(),
+        Some(name) => match containers::resolved(who, name, host, world)? {
+            Ok(address) => to.clone().at(address),
+            Err(why) => return Ok((State::of(expect == Expect::No, why), String::new())),
+        },
+    };
+    let document = probe(world, host, Probe::Reach { from: netns, to })?;
     let answers = document["answers"].as_str().unwrap_or_default();
     let wanted = match expect {
         Expect::Yes => "yes",
@@ -237,7 +271,9 @@ fn answer(
 ) -> Result<State, Unknown> {
     let printed = run.map(|command| printed(command, host, world)).transpose()?;
     let (got, wanted) = if given {
-        let Some(answer) = context.given else { return Ok(State::absent("no answer")) };
+        let Some(answer) = context.given else {
+            return Ok(State::absent("no answer").missing("You have given no answer yet: `:answer WORDS`."));
+        };
         let wanted = printed.map(|(_, text)| text.trim().to_owned());
         (answer.trim().to_owned(), wanted)
     } else {
@@ -270,7 +306,7 @@ fn budget(of: &Measure, at_most: f64, host: &str, world: &mut dyn World) -> Resu
         Measure::Memory(path) | Measure::Pids(path) => {
             let document = probe(world, host, Probe::Cgroup { path: path.clone(), knobs: Vec::new() })?;
             if document["exists"] != true {
-                return Ok(State::absent("no such cgroup"));
+                return Ok(State::absent("no such cgroup").missing(words::no_group(path)));
             }
             let keys: &[&str] = if matches!(of, Measure::Pids(_)) { &["pids.current"] } else { &["memory.peak", "memory.current"] };
             keys.iter().find_map(|key| document.get(*key)).map(text).unwrap_or_default()

@@ -53,7 +53,7 @@ impl World for Bench {
             }
             Look::Run(command) if command == "late" => json!({"late": true}),
             Look::Run(_) => json!({"code": 3, "text": "one\ntwo\n"}),
-            Look::Probe(_) => json!({}),
+            Look::Probe(_) | Look::Ask(_) => json!({}),
         })
     }
 }
@@ -66,6 +66,27 @@ fn fact(text: &str) -> Fact {
     let fact = read(&node, "fact", &mut complaints);
     assert!(complaints.list.is_empty(), "{text}: {:?}", complaints.list.iter().map(Problem::to_string).collect::<Vec<_>>());
     fact.unwrap()
+}
+
+/// A fact from its text, and what is said against that.
+pub(super) fn complaints_of(text: &str) -> (Option<Fact>, Vec<String>) {
+    let file = std::path::Path::new("fact");
+    let text = format!("{{id: f, not_yet: \"NOT {{got}}\", fail: \"FAIL {{got}}\", {text}}}");
+    let node = yaml::parse(file, &text, 1).unwrap();
+    let mut complaints = Complaints::about(file);
+    let fact = read(&node, "fact", &mut complaints);
+    (fact, complaints.list.iter().map(Problem::to_string).collect())
+}
+
+/// A fact from its text, judged where nothing was done before.
+pub(super) fn judged_at_once(text: &str, world: &mut dyn World) -> (Fact, Finding) {
+    let (fact, complaints) = complaints_of(text);
+    assert!(complaints.is_empty(), "{text}: {complaints:?}");
+    let (fact, log, baseline) = (fact.unwrap(), Log::default(), std::collections::BTreeMap::new());
+    let context =
+        Context { log: &log, since_step: 0, since_unit: 0, given: None, shell: None, step: "u/s", baseline: &baseline, facts: &[] };
+    let finding = judge(&fact, world, &context);
+    (fact, finding)
 }
 
 fn judged(fact: &Fact, world: &mut dyn World, log: &Log) -> Finding {
@@ -279,4 +300,38 @@ fn a_fact_that_holds_says_what_was_seen() {
     insta::assert_snapshot!(said);
     let own = fact("kind: file, path: /etc/word, is: abc, pass: \"It says {got}.\"");
     assert_eq!(say(&own, &judged(&own, &mut Bench, &log)), "It says abc.");
+}
+
+#[test]
+fn what_is_not_there_is_told_in_a_sentence_of_its_own() {
+    let log = Log::default();
+    let mut said = String::new();
+    let absent = [
+        "kind: field, of: link/br1, path: kind, is: bridge",
+        "kind: field, of: cgroup//no, path: memory_max, at_most: 64M",
+        "kind: file, path: /nope, is: abc",
+        "kind: file, path: /nope, is: abc, in: {comm: ghost}",
+        "kind: process, match: {comm: ghost, args: \"ghost 60\"}, uid: 0",
+        "kind: process, match: {comm: ghost, args: \"gh.st\", parent: {comm: bash}}, uid: 0",
+        "kind: process, match: {pid_file: /none}, uid: 0",
+        "kind: process, match: {in_cgroup: /none}, uid: 0",
+        "kind: namespace, of: {comm: ghost}, kinds: [pid], differ_from: host",
+        "kind: namespace, of: {comm: sleeper}, kinds: [pid], differ_from: {comm: ghost}",
+        "kind: cgroup, path: /hog, knob: memory.max, is: 1M",
+        "kind: cgroup, path: /cage, procs: {comm: ghost}",
+        "kind: mount, target: /data, fstype: tmpfs",
+        "kind: mount, target: /data, fstype: tmpfs, in: {comm: sleeper}",
+        "kind: mount, target: /data, fstype: tmpfs, in: {comm: ghost}",
+        "kind: budget, of: \"memory:/hog\", at_most: 4K",
+    ];
+    for text in absent {
+        let fact = fact(text);
+        let finding = judged(&fact, &mut Bench, &log);
+        assert_ne!(finding.verdict, Verdict::Pass, "{text}");
+        said.push_str(&format!("{text}\n    {}\n", say(&fact, &finding)));
+    }
+    insta::assert_snapshot!(said);
+    // An author who speaks of no value is not interrupted.
+    let own = Fact { not_yet: Some("Make the group first.".to_owned()), ..fact("kind: cgroup, path: /hog, knob: memory.max, is: 1M") };
+    assert_eq!(say(&own, &judged(&own, &mut Bench, &log)), "Make the group first.");
 }

@@ -1,6 +1,9 @@
 //! What a learner is told of a fact that holds: made from the fact's own keys and the value observed, so that text and check cannot drift apart.
 //! An author's `pass:` text takes its place.
 
+mod containers;
+mod images;
+
 use super::super::fact::{Cgroup, Count, Expect, Fact, File, Kind, Match, Measure, Mount, Place, Process, Thing, ThingSort};
 use super::{Finding, history};
 
@@ -31,6 +34,10 @@ pub(super) fn holds(fact: &Fact, finding: &Finding) -> String {
         }
         Kind::Cgroup(wanted) => cgroup(wanted, got),
         Kind::Mount(wanted) => mount(wanted, got),
+        Kind::Image(_) | Kind::Layer(_) | Kind::Registry(_) => images::holds(&fact.kind, got),
+        Kind::Container(_) | Kind::Volume(_) | Kind::Network(_) | Kind::Port(_) | Kind::Log(_) => {
+            containers::holds(&fact.kind, got, &finding.subject)
+        }
         Kind::Reach { expect, .. } => match expect {
             Expect::Yes => format!("{} answers.", subject_of(fact)),
             Expect::No => format!("{} does not answer: {got}.", subject_of(fact)),
@@ -64,10 +71,14 @@ fn subject_of(fact: &Fact) -> String {
         Kind::Namespace { of, .. } => first_upper(&who(of)),
         Kind::Cgroup(cgroup) => format!("The group {}", cgroup.path),
         Kind::Mount(mount) => mount.target.clone(),
+        Kind::Image(_) | Kind::Layer(_) | Kind::Registry(_) => first_upper(&images::subject_of(&fact.kind)),
+        Kind::Container(_) | Kind::Volume(_) | Kind::Network(_) | Kind::Port(_) | Kind::Log(_) => {
+            first_upper(&containers::subject_of(&fact.kind))
+        }
         Kind::Reach { to, .. } => match to {
             super::super::fact::Target::Ping(host) => host.clone(),
-            super::super::fact::Target::Tcp(host, port) => format!("{host}:{port}"),
-            super::super::fact::Target::Http { host, port, path } => format!("http://{host}:{port}{path}"),
+            super::super::fact::Target::Tcp(host, port) | super::super::fact::Target::Service(host, port) => format!("{host}:{port}"),
+            super::super::fact::Target::Http { host, port, path, .. } => format!("http://{host}:{port}{path}"),
             super::super::fact::Target::Unix(path) => path.clone(),
         },
         Kind::Answer { run, .. } => run.as_deref().map_or_else(|| "Your answer".to_owned(), command),
@@ -103,6 +114,9 @@ fn thing(of: &Thing) -> String {
         },
         ThingSort::Netns => format!("the network namespace {name}"),
         ThingSort::Container => format!("the container {name}"),
+        ThingSort::Volume => format!("the volume {name}"),
+        ThingSort::Network => format!("the network {name}"),
+        ThingSort::Image => format!("the image {name}"),
         ThingSort::User => format!("the user {name}"),
     }
 }
@@ -113,6 +127,7 @@ fn who(of: &Match) -> String {
         Match { pid: Some(pid), .. } => format!("process {pid}"),
         Match { pid_file: Some(path), .. } => format!("the process of {path}"),
         Match { in_cgroup: Some(path), .. } => format!("the process in {path}"),
+        Match { container: Some(name), .. } => format!("the container {name}"),
         _ => "the process".to_owned(),
     }
 }
@@ -124,6 +139,56 @@ fn place(place: &Place) -> String {
         Place::Netns(name) => format!("the network namespace {name}"),
         Place::Process(of) => who(of),
     }
+}
+
+/// That there is no such thing.
+pub(super) fn no_thing(of: &Thing) -> String {
+    match of.sort {
+        ThingSort::Process => format!("No process {} runs.", of.name),
+        ThingSort::Cgroup => no_group(&of.name),
+        ThingSort::Mount => format!("Nothing is mounted at {}.", of.name),
+        _ => format!("There is no {}.", thing(of).trim_start_matches("the ")),
+    }
+}
+
+/// That there is no such group.
+pub(super) fn no_group(path: &str) -> String {
+    format!("There is no group {path}.")
+}
+
+/// That no process fits.
+pub(super) fn no_process(of: &Match) -> String {
+    let below = of.parent.as_deref().and_then(|parent| parent.comm.as_ref()).map(|comm| format!(", started by {comm}")).unwrap_or_default();
+    match of {
+        Match { comm: Some(comm), .. } => {
+            // The words that it was called with tell it from others of its name; a pattern that is more than words would not be understood.
+            let plain = |text: &&str| {
+                text.chars().all(|letter| letter.is_alphanumeric() || " -_/".contains(letter)) && text.contains(comm.as_str())
+            };
+            let called = of.args.as_ref().map(|args| args.text()).filter(plain).map(|args| format!("`{args}`"));
+            format!("No process {} runs{below}.", called.unwrap_or_else(|| comm.clone()))
+        }
+        Match { pid_file: Some(path), .. } => format!("No process runs that {path} names."),
+        Match { in_cgroup: Some(path), .. } => format!("No process is in the group {path}."),
+        Match { container: Some(name), .. } => format!("The container {name} does not run."),
+        _ => format!("No such process runs{below}."),
+    }
+}
+
+/// That whoever stands for a place is not there.
+pub(super) fn nobody_at(place: &Place) -> String {
+    match place {
+        Place::Process(of) => no_process(of),
+        Place::Netns(name) => format!("There is no network namespace {name}."),
+        Place::Shell => "Your shell does not run.".to_owned(),
+        Place::Host => "The host is not there.".to_owned(),
+    }
+}
+
+/// That a mount is not there.
+pub(super) fn not_mounted(wanted: &Mount) -> String {
+    let inside = if matches!(wanted.within, Place::Host) { String::new() } else { format!(" as {} sees it", place(&wanted.within)) };
+    format!("Nothing is mounted at {}{inside}.", wanted.target)
 }
 
 fn sort_of_file(sort: &str) -> &str {
@@ -240,14 +305,14 @@ fn size(knob: &str, got: &str) -> String {
     whole.unwrap_or_else(|| format!("{got} bytes"))
 }
 
-fn listed(said: &[String]) -> String {
+pub(super) fn listed(said: &[String]) -> String {
     match said {
         [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         _ => said.join(""),
     }
 }
 
-fn first_upper(text: &str) -> String {
+pub(super) fn first_upper(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -4,13 +4,12 @@
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use super::super::session::Session;
 use super::super::view::Verdict;
 use super::super::world::Live;
 use super::{Outcome, Prover, Row};
 use crate::bottle::doctor;
+use crate::kernel::process::Signal;
 use crate::kernel::{self, poll, process};
 
 /// How long a killed world may take to be gone with all its processes.

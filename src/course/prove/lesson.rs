@@ -149,11 +149,14 @@ fn replay(session: &mut Session, step: &Step) -> Result<Vec<(usize, Replay)>, Er
     let mut last: Option<Result<(String, i32), String>> = None;
     for block in &step.blocks {
         match block {
-            Block::Run { commands, needs, line, .. } => {
+            Block::Run { commands, needs, nested, line } => {
                 if let Some(reason) = session.missing(needs) {
                     results.push((*line, Replay::NotHere(reason.clone())));
                     last = Some(Err(reason));
                     continue;
+                }
+                if !nested {
+                    session.prover_awaits_shell()?;
                 }
                 let (mut printed, mut status) = (String::new(), 0);
                 // Course commands belong to the prompt; its own tests say them.
@@ -166,17 +169,29 @@ fn replay(session: &mut Session, step: &Step) -> Result<Vec<(usize, Replay)>, Er
                 results.push((*line, Replay::Fits));
                 last = Some(Ok((printed, status)));
             }
-            Block::Output { text, exit, line } => match &last {
+            Block::Output { text, exit, line } => match &mut last {
                 Some(Ok((printed, status))) => {
-                    let fits = output::matches(text, printed, &mut bound);
-                    let ended = exit.filter(|wanted| wanted != status).map(|wanted| format!("ended with {status}, not {wanted}"));
-                    results.push((
-                        *line,
-                        match (fits, ended) {
-                            (Err(why), _) | (Ok(()), Some(why)) => Replay::Differs(why),
-                            _ => Replay::Fits,
-                        },
-                    ));
+                    let mut compare = |printed: &str, status: i32| {
+                        let mut names = bound.clone();
+                        output::matches(text, printed, &mut names)?;
+                        if let Some(wanted) = exit.filter(|wanted| *wanted != status) {
+                            return Err(format!("ended with {status}, not {wanted}"));
+                        }
+                        bound = names;
+                        Ok(())
+                    };
+                    let mut fits = compare(printed, *status);
+                    let began = Instant::now();
+                    // A client that reads the terminal while it waits for its engine looks like a program that waits for keys.
+                    while fits.is_err()
+                        && began.elapsed() < poll::stretched(SETTLED)
+                        && let Some(heard) = session.prover_hears(AGAIN)?
+                    {
+                        printed.push_str(&String::from_utf8_lossy(&heard.said));
+                        *status = heard.status.unwrap_or(*status);
+                        fits = compare(printed, *status);
+                    }
+                    results.push((*line, fits.map_or_else(Replay::Differs, |()| Replay::Fits)));
                 }
                 Some(Err(reason)) => results.push((*line, Replay::NotHere(reason.clone()))),
                 None => results.push((*line, Replay::Differs("follows no run block".to_owned()))),

@@ -3,15 +3,18 @@
 //! A mutant is **killed** when the step no longer passes. Facts about what happened (`history`, `never`, `invariant`) are tried with another story
 //! instead (see [`retold`]): one event taken out, or the one planted that must not be.
 //! Mutated are the documents that the facts of the step looked at, in the fields that tell things of
-//! their kind apart ([`TELLING`]); a field counts once, killed if any of its changes is noticed. Entries of a list (processes, mounts, links) that no
+//! their kind apart ([`telling`]); a field counts once, killed if any of its changes is noticed. Entries of a list (processes, mounts, links) that no
 //! fact would miss are not part of what the step is about, and are not counted. A fact that no mutant can shake proves nothing: that fails the proof.
 //! Fields that nothing notices are listed with the score, unless the lab masks them with a reason.
+
+mod containers;
+mod telling;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::fact::{EventPattern, Fact, Kind, Pattern};
+use super::super::fact::{Compare, EventPattern, Fact, Kind, Layer, Pattern, Which};
 use super::super::judge::fits;
 use super::super::session::{Past, Session};
 use super::super::view::{FactView, Verdict};
@@ -19,50 +22,7 @@ use super::super::world::Recorded;
 use super::solved::{Solved, copy};
 use super::{Outcome, Prover, Row, exempt};
 use crate::journal::{Event, Log};
-
-/// Fields that say what a thing is. Numbers that the kernel hands out anew each time, and paths and names that only select, are not among them.
-const TELLING: [&str; 38] = [
-    "exists",
-    "kind",
-    "mode",
-    "owner",
-    "content",
-    "links_to",
-    "executable",
-    "text",
-    "code",
-    "answers",
-    "body",
-    "root_id",
-    "uid",
-    "gid",
-    "state",
-    "seccomp",
-    "no_new_privs",
-    "uid_map",
-    "effective",
-    "permitted",
-    "bounding",
-    "inheritable",
-    "ambient",
-    "fstype",
-    "options",
-    "propagation",
-    "up",
-    "master",
-    "addresses",
-    "procs",
-    "status",
-    "bytes",
-    "via",
-    "memory.max",
-    "pids.max",
-    "cpu.max",
-    "oom_kill",
-    "comm",
-];
-/// Namespace numbers are telling too: a process in another namespace is another world.
-const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+use telling::{NAMESPACES, TELLING};
 
 /// A changed document: which, where in it, and what it says now.
 struct Mutant {
@@ -253,7 +213,9 @@ fn all(solved: &Recorded, missed: &dyn Fn(&str, Value) -> bool) -> Vec<Mutant> {
 
 /// Worlds in which something is that the fact says is not: in each document that lists things of the sort, one more that fits.
 fn planted(fact: &Fact, solved: &Recorded) -> Vec<Mutant> {
-    let Some((list, thing)) = unwanted(fact) else { return Vec::new() };
+    let Some((list, thing)) = unwanted(fact) else {
+        return planted_of_images(fact, solved).into_iter().chain(containers::planted(fact, solved)).collect();
+    };
     let mut found = Vec::new();
     for (key, document) in &solved.documents {
         let Some(things) = document.as_ref().ok().and_then(|document| document[list].as_array()) else { continue };
@@ -267,6 +229,49 @@ fn planted(fact: &Fact, solved: &Recorded) -> Vec<Mutant> {
         found.push(Mutant { key: key.clone(), pointer, field: list.to_owned(), document });
     }
     found
+}
+
+/// The same for what must be in no layer, in no line of a history, and under no tag.
+fn planted_of_images(fact: &Fact, solved: &Recorded) -> Vec<Mutant> {
+    let mut found = Vec::new();
+    for (key, document) in &solved.documents {
+        let Ok(document) = document else { continue };
+        let (list, thing) = match &fact.kind {
+            Kind::Layer(layer) if !layer.present => ("files", file_of(layer, document)),
+            Kind::Image(image) => ("history", image.history_lacks.as_ref().and_then(sample).map(Value::from)),
+            Kind::Registry(registry) => ("tags", registry.lacks_tags.as_ref().and_then(sample).map(Value::from)),
+            _ => return found,
+        };
+        let (Some(thing), Some(things)) = (thing, document[list].as_array()) else { continue };
+        let pointer = format!("/{list}/{}", things.len());
+        let mut document = document.clone();
+        if let Some(things) = document[list].as_array_mut() {
+            things.push(thing);
+        }
+        found.push(Mutant { key: key.clone(), pointer, field: list.to_owned(), document });
+    }
+    found
+}
+
+/// A file that a layer must not have, in the highest layer that counts.
+fn file_of(wanted: &Layer, document: &Value) -> Option<Value> {
+    let number = match wanted.which {
+        Which::Any | Which::Top => document["layers"].as_array()?.len() as u64,
+        Which::Bottom => 1,
+        Which::Number(number) => number,
+    };
+    let path = wanted.path.clone().or_else(|| wanted.paths.as_ref().and_then(sample)).unwrap_or_else(|| "/planted".to_owned());
+    let content = match &wanted.content {
+        Some(Compare::Is(text) | Compare::Contains(text)) => text.clone(),
+        Some(Compare::Matches(pattern)) => sample(pattern)?,
+        _ => String::new(),
+    };
+    let mode = wanted.mode.map_or_else(|| "0644".to_owned(), |mode| format!("{mode:04o}"));
+    let owner = wanted.owner.as_deref().unwrap_or("0:0");
+    Some(json!({
+        "layer": number, "path": path, "kind": if wanted.whiteout { "whiteout" } else { "file" }, "whiteout": wanted.whiteout,
+        "content": content, "mode": mode, "owner": owner,
+    }))
 }
 
 /// What must not be there, if the fact is about that: the list it would stand in, and the fields that make it fit.
@@ -304,7 +309,8 @@ fn sample(pattern: &Pattern) -> Option<String> {
 
 /// The telling fields of a document: JSON pointer and name. Lists of things are gone into; a list of plain values is one field, and so is each list itself.
 fn collect(value: &Value, pointer: &str, field: &str, leaves: &mut Vec<(String, String)>) {
-    let telling = TELLING.contains(&field) || pointer.contains("/ns/") && NAMESPACES.contains(&field);
+    let namespace = pointer.contains("/ns/") && NAMESPACES.contains(&field);
+    let telling = TELLING.contains(&field) || namespace || pointer.contains("/labels/");
     match value {
         Value::Object(map) => {
             for (name, inner) in map {

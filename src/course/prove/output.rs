@@ -1,6 +1,7 @@
 //! P12: does a command print what the lesson says? Comparing output with its elisions.
 //!
 //! A line `...` is any number of lines, `[..]` any text within a line, `{name}` any text without a blank, the same at each use in the lesson's step.
+//! What a terminal shows at the end is compared: programs that draw (`docker pull` and its bars) go up, erase and write anew.
 
 use super::super::text::{Params, holes};
 
@@ -9,8 +10,8 @@ use super::super::text::{Params, holes};
 /// # Errors
 /// What was expected and what came, in a few words.
 pub(super) fn matches(expected: &str, got: &str, bound: &mut Params) -> Result<(), String> {
-    let clean = |text: &str| text.replace('\r', "").trim_end().lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-    let (expected, got) = (clean(expected), clean(got));
+    let clean = |text: &str| text.trim_end().lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    let (expected, got) = (clean(expected), clean(&screen(got)));
     if lines(&expected, &got, bound) {
         return Ok(());
     }
@@ -18,6 +19,45 @@ pub(super) fn matches(expected: &str, got: &str, bound: &mut Params) -> Result<(
     let missing = near.map_or_else(|| "the order or the number of lines differs".to_owned(), |line| format!("no line fits `{line}`"));
     let shown: Vec<&str> = got.iter().take(6).map(String::as_str).collect();
     Err(format!("{missing}; it prints: {}", if shown.is_empty() { "nothing".to_owned() } else { shown.join(" | ") }))
+}
+
+/// What stands on a terminal after `text` was written to it: the cursor goes up and down, lines are erased and written over. Where the text has no such
+/// sequences it comes back as it is, without carriage returns.
+fn screen(text: &str) -> String {
+    if !text.contains('\u{1b}') {
+        return text.replace('\r', "");
+    }
+    let mut rows: Vec<String> = vec![String::new()];
+    let mut row = 0;
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        rest = &rest[letter.len_utf8()..];
+        match letter {
+            '\u{1b}' => rest = sequence(rest, &mut rows, &mut row),
+            '\n' => row += 1,
+            '\r' => {}
+            _ => rows[row].push(letter),
+        }
+        if rows.len() <= row {
+            rows.resize(row + 1, String::new());
+        }
+    }
+    rows.join("\n")
+}
+
+/// Obeys one sequence, `[2A` for two lines up; gives what comes after it. Of those that move or erase only the ones that docker draws with are known: what
+/// was erased is written anew from the left, so no column is kept.
+fn sequence<'t>(text: &'t str, rows: &mut [String], row: &mut usize) -> &'t str {
+    let Some(inner) = text.strip_prefix('[') else { return text };
+    let end = inner.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(inner.len());
+    let count: usize = inner[..end].parse().unwrap_or(1);
+    match inner[end..].chars().next() {
+        Some('A') => *row = row.saturating_sub(count),
+        Some('B') => *row = row.saturating_add(count).min(rows.len()),
+        Some('K') => rows[*row].clear(),
+        _ => {}
+    }
+    inner.get(end + 1..).unwrap_or_default()
 }
 
 fn lines(expected: &[String], got: &[String], bound: &mut Params) -> bool {
@@ -85,6 +125,16 @@ fn line_fits(expected: &str, got: &str, bound: &mut Params) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_screen_is_compared_and_not_what_was_drawn_on_the_way() {
+        let drawn = "latest: Pulling\r\n\r\n\u{1b}[1A\u{1b}[2Kab: Waiting \r\u{1b}[1B\r\n\u{1b}[1A\u{1b}[2Kcd: Waiting \r\u{1b}[1B\
+                     \u{1b}[2A\u{1b}[2Kab: Pull complete \r\u{1b}[2B\u{1b}[1A\u{1b}[2Kcd: Pull complete \r\u{1b}[1BDigest: sha256:12\r\nStatus: new\r\n";
+        let seen = "latest: Pulling\nab: Pull complete\ncd: Pull complete\nDigest: sha256:[..]\nStatus: new\n";
+        matches(seen, drawn, &mut Params::new()).unwrap();
+        assert!(matches("...\nab: Waiting\n...", drawn, &mut Params::new()).is_err());
+        assert_eq!(screen("\u{1b}[31mred\u{1b}[0m \u{1b}[9A\u{1b}[99B\u{1b}[K\u{1b}["), "red \n", "nonsense ends nothing");
+    }
 
     #[test]
     fn elisions_and_names() {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::super::session::{Session, diff};
 use super::super::view::DiffLine;
@@ -42,6 +42,29 @@ impl Looks {
     fn restless(&self) -> BTreeSet<String> {
         self.0.windows(2).flat_map(|pair| diff(&pair[0], &pair[1])).map(|line| line.what).collect()
     }
+}
+
+impl Looks {
+    /// The same without the digests of images: one that is built again has the time of that build in it, and so another digest.
+    pub(super) fn without_digests(&self) -> Looks {
+        Looks(self.0.iter().map(without_digests).collect())
+    }
+}
+
+fn without_digests(snapshot: &Value) -> Value {
+    let mut things = Map::new();
+    for (name, thing) in snapshot.as_object().into_iter().flatten() {
+        match name.strip_prefix("image/") {
+            None => drop(things.insert(name.clone(), thing.clone())),
+            // Of images without a name only their number is left.
+            Some(image) => {
+                let name = image.split('@').next().unwrap_or(image);
+                let count = things.entry(format!("image/{name}")).or_insert_with(|| json!({ "times": 0 }));
+                count["times"] = (count["times"].as_u64().unwrap_or(0) + 1).into();
+            }
+        }
+    }
+    things.into()
 }
 
 /// What differs lastingly between two sides, and how many things do not stand still.
@@ -91,7 +114,14 @@ fn snapshot(session: &Session) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn an_image_that_was_built_again_is_the_same_by_its_name() {
+        let one = json!({"image/app:1": {"manifest": "a"}, "image/<none>@aa": {}, "image/<none>@bb": {}, "host": {}});
+        let again = json!({"image/app:1": {"manifest": "b"}, "image/<none>@cc": {}, "image/<none>@dd": {}, "host": {}});
+        assert_eq!(without_digests(&one), without_digests(&again));
+        assert_ne!(without_digests(&one), without_digests(&json!({"image/app:1": {}, "image/<none>@aa": {}, "host": {}})));
+    }
 
     #[test]
     fn a_moment_between_two_children_is_no_difference() {

@@ -1,5 +1,7 @@
 //! The journal, `:diff`, and the line that says what a command changed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::super::error::Error;
@@ -7,7 +9,7 @@ use super::super::place::BENCH;
 use super::super::view::{DiffLine, Effect};
 use super::super::world::{Live, Look, World as _};
 use super::Session;
-use crate::bottle::Probe;
+use crate::bottle::{self, Probe};
 use crate::journal::{Event, Log};
 
 impl Session {
@@ -43,7 +45,8 @@ impl Session {
         let count = |census: &Value, what: &str| census[what].as_i64().unwrap_or(0);
         let changes =
             now.as_object().into_iter().flatten().map(|(what, _)| (what.clone(), count(&now, what) - count(&self.moment.census, what)));
-        let effect = Effect { changes: changes.filter(|(_, change)| *change != 0).collect() };
+        let turned = turned(&self.moment.census["states"], &now["states"]);
+        let effect = Effect { changes: changes.filter(|(_, change)| *change != 0).collect(), turned };
         self.moment.census = now;
         Ok(effect)
     }
@@ -62,31 +65,50 @@ fn met(before: &Value, after: &Value) -> Vec<(&'static str, String, u64)> {
         .collect()
 }
 
+/// Which containers of two censuses have changed their state; those that came or went are counted already.
+fn turned(before: &Value, after: &Value) -> Vec<(String, String, String)> {
+    let word = |state: &Value| state.as_str().unwrap_or_default().to_owned();
+    let both = before.as_object().into_iter().flatten().filter_map(|(name, old)| Some((name, old, after.get(name)?)));
+    both.filter(|(_, old, new)| old != new).map(|(name, old, new)| (name.clone(), word(old), word(new))).collect()
+}
+
 /// What differs between two snapshots, sorted by name.
 pub(in crate::course) fn diff(before: &Value, after: &Value) -> Vec<DiffLine> {
     let empty = serde_json::Map::new();
     let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
-    let mut lines = Vec::new();
-    for (what, old) in before {
-        match after.get(what) {
-            None => lines.push(DiffLine { sign: '-', what: what.clone(), detail: String::new() }),
-            Some(new) if new != old => lines.push(DiffLine { sign: '~', what: what.clone(), detail: changes(old, new) }),
-            Some(_) => {}
-        }
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let told = all.into_iter().filter_map(|what| {
+        let (old, new) = (before.get(what), after.get(what));
+        let (sign, detail) = match (there(old, new), there(new, old)) {
+            _ if old == new => return None,
+            (None, None) => return None,
+            (None, Some(_)) => ('+', String::new()),
+            (Some(_), None) => ('-', String::new()),
+            (Some(old), Some(new)) => ('~', changes(old, new)),
+        };
+        let thing = there(new, old).or(there(old, new)).filter(|_| what.starts_with("file/"));
+        let sort = thing.and_then(|thing| thing["kind"].as_str()).filter(|sort| *sort != bottle::probe::REMOVED);
+        Some(DiffLine { sign, what: what.clone(), sort: sort.map(str::to_owned), detail })
+    });
+    told.collect()
+}
+
+/// What a thing is in one of two snapshots. A file of the machine's stands in a snapshot only where it was changed or removed; where it stands in the
+/// other only, it is here what the machine has.
+fn there<'s>(own: Option<&'s Value>, other: Option<&'s Value>) -> Option<&'s Value> {
+    let removed = |thing: &Value| thing["kind"] == bottle::probe::REMOVED;
+    match (own, other) {
+        (Some(own), _) => Some(own).filter(|own| !removed(own)),
+        (None, Some(other)) if removed(other) => Some(other),
+        (None, other) => other?.get("was"),
     }
-    for what in after.keys().filter(|what| !before.contains_key(*what)) {
-        lines.push(DiffLine { sign: '+', what: what.clone(), detail: String::new() });
-    }
-    lines.sort_by(|one, other| one.what.cmp(&other.what));
-    lines
 }
 
 fn changes(old: &Value, new: &Value) -> String {
-    let fields = new.as_object().into_iter().flatten().filter(|(field, value)| old[field.as_str()] != **value);
-    let told = fields.map(|(field, value)| {
-        format!("{field}: {} -> {}", super::super::judge::plain(&old[field.as_str()]), super::super::judge::plain(value))
-    });
-    told.collect::<Vec<_>>().join("; ")
+    let plain = super::super::judge::plain;
+    let fields = new.as_object().into_iter().flatten().filter_map(|(field, value)| Some((field, old.get(field)?, value)));
+    let fields = fields.filter(|(field, old, new)| *field != "was" && old != new);
+    fields.map(|(field, old, new)| format!("{field}: {} -> {}", plain(old), plain(new))).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -102,11 +124,35 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_came_or_went_has_not_turned() {
+        let before = json!({"web": "running", "old": "exited", "same": "running"});
+        let after = json!({"web": "paused", "new": "running", "same": "running"});
+        assert_eq!(turned(&before, &after), [("web".to_owned(), "running".to_owned(), "paused".to_owned())]);
+        assert!(turned(&Value::Null, &after).is_empty());
+    }
+
+    #[test]
     fn a_diff_names_what_came_went_and_changed() {
         let before = json!({"file//a": {"mode": "0644"}, "mount//x": {}});
         let after = json!({"file//a": {"mode": "0600"}, "process/sleep": {}});
         let lines: Vec<String> = diff(&before, &after).iter().map(|line| format!("{} {} {}", line.sign, line.what, line.detail)).collect();
         assert_eq!(lines, ["~ file//a mode: 0644 -> 0600", "- mount//x ", "+ process/sleep "]);
         assert!(diff(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn what_was_on_the_machine_is_not_new() {
+        let machine = json!({"kind": "dir", "mode": "0755", "owner": "0:0"});
+        let changed = json!({"kind": "dir", "mode": "0700", "owner": "0:0", "was": machine});
+        let removed = json!({"kind": "removed"});
+        let told = |before: Value, after: Value| {
+            diff(&before, &after).iter().map(|line| format!("{} {} {}", line.sign, line.what, line.detail)).collect::<Vec<_>>()
+        };
+        let (with, without) = (|thing: &Value| json!({"file//srv": thing}), json!({}));
+        assert_eq!(told(without.clone(), with(&changed)), ["~ file//srv mode: 0755 -> 0700"]);
+        assert_eq!(told(with(&changed), without.clone()), ["~ file//srv mode: 0700 -> 0755"]);
+        assert_eq!(told(without.clone(), with(&removed)), ["- file//srv "]);
+        assert_eq!(told(with(&removed), with(&changed)), ["+ file//srv "]);
+        assert_eq!(told(with(&removed), without), ["+ file//srv "]);
     }
 }

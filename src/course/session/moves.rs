@@ -11,6 +11,9 @@ use super::{Moment, Moved, Options, Session, find_step, open_unit};
 use crate::bottle::shell::Ready;
 use crate::journal::Event;
 
+/// A line to type again, and whether the learner typed keys while it ran.
+type Again = (String, bool);
+
 /// Lines of earlier steps that were replayed, with the status each ended with.
 type Replayed = Vec<(String, i32)>;
 
@@ -26,35 +29,27 @@ pub(super) fn make(
     let entry = course.entry(&unit.id)?;
     let mut place = Place::make(course, entry, unit, options, name)?;
     let since_unit = place.bottle.emit(&Event::new("course", "unit", &unit.id))?;
-    let lines = lines_before(course, progress, options, unit, step, &place)?;
-    let replayed = replay(&mut place, &lines)?;
+    let lines = lines_before(course, progress, unit, step, &place)?;
+    let replayed = replay(&mut place, &lines, options)?;
     let moment = Moment::begin(&place, unit, step, Some(since_unit))?;
     Ok((place, moment, replayed))
 }
 
 /// What leads to the beginning of `step`: what the learner typed in the steps before, and for a step in which nothing was typed the course's own lines.
-fn lines_before(
-    course: &Course,
-    progress: &Progress,
-    options: &Options,
-    unit: &Unit,
-    step: usize,
-    place: &Place,
-) -> Result<Vec<String>, Error> {
-    let _ = options;
+fn lines_before(course: &Course, progress: &Progress, unit: &Unit, step: usize, place: &Place) -> Result<Vec<Again>, Error> {
     let attempt = progress.seen(&unit.id).map_or(0, |unit| unit.attempt);
     let ids: Vec<&str> = unit.steps[..step].iter().map(|step| step.id.as_str()).collect();
     let typed = progress.replay(&unit.id, attempt, &ids);
     let mut lines = Vec::new();
     for (at, id) in ids.iter().enumerate() {
-        let own: Vec<String> =
-            typed.iter().filter(|typed| typed.step == *id && typed.host == BENCH && !typed.verb).map(|typed| typed.line.clone()).collect();
+        let here = typed.iter().filter(|typed| typed.step == *id && typed.host == BENCH && !typed.verb);
+        let own: Vec<Again> = here.map(|typed| (typed.line.clone(), typed.steered)).collect();
         let state = progress.seen(&unit.id).and_then(|unit| unit.steps.get(*id)).and_then(|step| step.state);
         // Lines of a step that was never finished, or was passed over, do not lead to the next one.
         if state == Some(StepState::Done) && !own.is_empty() {
             lines.extend(own);
         } else {
-            lines.extend(official(course, unit, at, place)?);
+            lines.extend(official(course, unit, at, place)?.into_iter().map(|line| (line, false)));
         }
     }
     Ok(lines)
@@ -94,17 +89,17 @@ fn commands<'s>(step: &'s Step, place: &'s Place) -> impl Iterator<Item = (Strin
 }
 
 /// Types lines into the shell, journalled as a replay.
-fn replay(place: &mut Place, lines: &[String]) -> Result<Replayed, Error> {
+fn replay(place: &mut Place, lines: &[Again], options: &Options) -> Result<Replayed, Error> {
     if !lines.is_empty() {
         place.bottle.await_hosts()?;
     }
     let mut replayed = Vec::new();
     let mut last: Option<Ready> = None;
-    let mut typing = Typing::new(&mut place.shell);
-    for line in lines {
+    let mut typing = Typing::new(&mut place.shell).until(&options.stop);
+    for (line, steered) in lines {
         let event = Event { data: serde_json::json!({ "replay": true }), host: BENCH.to_owned(), ..Event::new("course", "line", line) };
         let seq = place.bottle.emit(&event)?;
-        let outcome = typing.line(line)?;
+        let outcome = typing.again(line, *steered)?;
         let status = match &outcome {
             Outcome::Ready(ready) => ready.status,
             Outcome::Program | Outcome::Gone => 0,
@@ -130,9 +125,6 @@ impl Session {
     /// # Errors
     /// There is nothing after the last unit, or the next world could not be made.
     pub fn next(&mut self) -> Result<Moved, Error> {
-        if !self.unit.lab {
-            self.keep_verb(":next".to_owned())?;
-        }
         let state = self.standing().and_then(|standing| standing.state);
         let applies = self.place.bottle.abilities().missing(&self.current().needs).is_empty();
         if state.is_none() && applies && !self.current().facts.is_empty() {
@@ -148,6 +140,10 @@ impl Session {
         } else if state.is_none() && self.parked.is_none() {
             self.standing_mut().state = Some(if applies { StepState::Done } else { StepState::NotHere });
             self.save()?;
+        }
+        // Behind the check that it made: whoever replays sees the check first, and then goes on as it was.
+        if !self.unit.lab {
+            self.keep_verb(":next".to_owned())?;
         }
         self.forward()
     }
@@ -267,11 +263,10 @@ impl Session {
         let (mut place, mut moment, mut replayed) = make(&self.course, &self.progress, &self.options, &self.unit, self.step, &name)?;
         moment.settle(&place)?;
         // The copy is as far as the original: the lines of this step too.
-        let attempt = self.progress.seen(&self.unit.id).map_or(0, |unit| unit.attempt);
-        let typed = self.progress.replay(&self.unit.id, attempt, &[&self.current().id]);
-        let lines: Vec<String> = typed.into_iter().filter(|typed| typed.host == BENCH && !typed.verb).map(|typed| typed.line).collect();
-        replayed.extend(replay(&mut place, &lines)?);
-        moment.typed = self.moment.typed.clone();
+        let lines = self.moment.here.clone();
+        replayed.extend(replay(&mut place, &lines, &self.options)?);
+        (moment.typed, moment.here) = (self.moment.typed.clone(), lines);
+        moment.hints = self.standing().map_or(0, |standing| standing.hints);
         let graded = (std::mem::replace(&mut self.place, place), std::mem::replace(&mut self.moment, moment));
         self.parked = Some(graded);
         Ok(Moved { view: self.view(), fresh: true, replayed, refused: None })

@@ -21,14 +21,17 @@ impl Session {
         if hints.is_empty() {
             return Err(Error::NotNow { why: "this step has no hints".to_owned(), hint: "`:reveal` shows how it is done".to_owned() });
         }
-        let shown = self.standing().map_or(0, |standing| standing.hints).min(hints.len());
+        let playing = self.parked.is_some();
+        let shown = if playing { self.moment.hints } else { self.standing().map_or(0, |standing| standing.hints) }.min(hints.len());
         let level = (shown + 1).min(hints.len());
-        if self.parked.is_none() {
+        if playing {
+            self.moment.hints = level;
+        } else {
             self.standing_mut().hints = level;
             self.save()?;
         }
         self.place.bottle.emit(&Event { data: json!({ "level": level }), ..Event::new("course", "hint", self.place_name()) })?;
-        Ok(HintView { level, of: hints.len(), text: hints[level - 1].clone() })
+        Ok(HintView { level, of: hints.len(), text: hints[level - 1].clone(), again: shown == hints.len() })
     }
 
     /// `:answer TEXT`

@@ -255,12 +255,14 @@ mod bpf {
         call(PROG_LOAD, "BPF_PROG_LOAD CGROUP_DEVICE", &mut attributes).map(owned)
     }
 
+    /// Has `program` asked, beside those that are there, for every device that a process of the cgroup opens or makes.
     pub fn attach(cgroup: BorrowedFd<'_>, program: &OwnedFd) -> kernel::Result<()> {
         let (target, program) = (cgroup.as_raw_fd() as u32, program.as_raw_fd() as u32);
         let mut attributes = Attach { target, program, kind: ATTACH_CGROUP_DEVICE, flags: ALLOW_MULTI };
         call(PROG_ATTACH, "BPF_PROG_ATTACH CGROUP_DEVICE", &mut attributes).map(drop)
     }
 
+    /// Has `program` asked no more.
     pub fn detach(cgroup: BorrowedFd<'_>, program: &OwnedFd) -> kernel::Result<()> {
         let (target, program) = (cgroup.as_raw_fd() as u32, program.as_raw_fd() as u32);
         let mut attributes = Attach { target, program, kind: ATTACH_CGROUP_DEVICE, flags: 0 };

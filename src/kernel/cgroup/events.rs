@@ -143,6 +143,15 @@ fn arm_v2(events: &Path) -> Result<Inotify> {
 }
 
 /// The `oom_kill` line of either file; 0 when the cgroup is gone or the kernel (before 4.13) does not count.
+impl Cgroup {
+    /// How many of its processes the kernel has killed for memory since it was made; 0 where nobody counts.
+    pub fn oom_kills(&self) -> u64 {
+        let Some(tree) = self.of_controller("memory") else { return 0 };
+        let file = if tree.version == Version::V1 { "memory.oom_control" } else { "memory.events" };
+        count(&tree.file(file))
+    }
+}
+
 fn count(file: &Path) -> u64 {
     let text = fs::read(file).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)

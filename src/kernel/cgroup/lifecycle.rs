@@ -5,16 +5,33 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::events::{wait_for_exit, wait_for_line};
-use super::{Cgroup, Error, Result, Tree, Version, children, collect_processes, words};
+use super::{Cgroup, Error, Layout, Result, Tree, Version, children, collect_processes, words};
 use crate::kernel::error::Errno;
 use crate::kernel::{self, fs, process, xray};
 
+/// How often a path is made anew whose upper part somebody else takes away meanwhile. Each time is another race that was lost; nobody loses so many.
+const ATTEMPTS: usize = 100;
 /// How long a killed or frozen process may take. One that is stuck in the kernel (state D) takes longer than any patience.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Tree {
     /// Makes the directory and its parents below the mount.
+    ///
+    /// An empty parent belongs to nobody: whoever made it for children of its own may remove it between our mkdir of it and of what is to be in it.
+    /// Then it is made again.
     pub(super) fn create(&self, enable: bool) -> Result<()> {
+        let lost = |made: &Result<()>| matches!(made, Err(Error::Kernel(error)) if matches!(error.errno, Errno::ENOENT | Errno::ENODEV));
+        let mut made = self.create_once(enable);
+        for _ in 1..ATTEMPTS {
+            if !lost(&made) || !self.mount.is_dir() {
+                break;
+            }
+            made = self.create_once(enable);
+        }
+        made
+    }
+
+    fn create_once(&self, enable: bool) -> Result<()> {
         let missing: Vec<&Path> = self.directory.ancestors().take_while(|dir| *dir != self.mount).collect();
         let mut parent = self.mount.as_path();
         for directory in missing.into_iter().rev() {
@@ -67,6 +84,9 @@ fn enable_all(directory: &Path) -> Result<()> {
 }
 
 /// Hands `controllers` to the children of a v2 cgroup, in one write.
+///
+/// A cgroup with processes gets a plain no, also where the kernel would take the write: `+pids` or `+cpu` alone make such a cgroup the root of a
+/// threaded tree, whose children are then "domain invalid" and refuse every process (EOPNOTSUPP, cgroups(7)).
 pub(super) fn enable(directory: &Path, controllers: &[&str]) -> Result<()> {
     let control = directory.join("cgroup.subtree_control");
     let enabled = words(&fs::read(&control)?);
@@ -75,20 +95,59 @@ pub(super) fn enable(directory: &Path, controllers: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    if let Some(processes) = holds_processes(directory) {
+        return Err(Error::InternalProcesses { path: directory.to_owned(), processes });
+    }
     fs::write_once(&control, &missing.join(" ")).map_err(|error| why_not_enabled(directory, &missing, error))
 }
 
-fn why_not_enabled(directory: &Path, missing: &[String], error: kernel::Error) -> Error {
+/// How many processes keep a cgroup from handing controllers down. The root of the whole tree is free of the rule; it has no `cgroup.type`.
+fn holds_processes(directory: &Path) -> Option<usize> {
     let mut inside = Vec::new();
-    match error.errno {
-        Errno::EBUSY if collect_processes(directory, false, &mut inside).is_ok() && !inside.is_empty() => {
-            Error::InternalProcesses { path: directory.to_owned(), processes: inside.len() }
-        }
-        Errno::ENOENT | Errno::EINVAL => Error::NoController {
+    let counts = directory.join("cgroup.type").exists() && collect_processes(directory, false, &mut inside).is_ok();
+    (counts && !inside.is_empty()).then_some(inside.len())
+}
+
+fn why_not_enabled(directory: &Path, missing: &[String], error: kernel::Error) -> Error {
+    match (error.errno, holds_processes(directory)) {
+        // One that came meanwhile.
+        (Errno::EBUSY, Some(processes)) => Error::InternalProcesses { path: directory.to_owned(), processes },
+        (Errno::ENOENT | Errno::EINVAL, _) => Error::NoController {
             controller: missing.join(" ").replace('+', ""),
             file: format!("{}/cgroup.subtree_control", directory.display()),
         },
         _ => error.into(),
+    }
+}
+
+/// How often the processes of a cgroup are moved out of it; some may be born meanwhile.
+const MOVES: usize = 16;
+
+impl Layout {
+    /// v2: moves the processes of the cgroup that we see as the top into a child of it, so that it can hand controllers down (cgroups(7), "no internal
+    /// processes"). The top of the whole tree is free of that rule, and a layout with v1 in it has none.
+    ///
+    /// # Errors
+    /// The child cannot be made, or a process may not be moved.
+    pub fn make_room(&self, child: &str) -> Result<()> {
+        let Some(tree) = self.unified().filter(|_| self.is_unified()) else { return Ok(()) };
+        for _ in 0..MOVES {
+            if holds_processes(&tree.mount).is_none() {
+                break;
+            }
+            let leaf = tree.mount.join(child);
+            make(&leaf)?;
+            let mut inside = Vec::new();
+            collect_processes(&tree.mount, false, &mut inside)?;
+            // Numbers that we do not see are 0 here, which would be ourselves.
+            for pid in inside.into_iter().filter(|pid| *pid > 0) {
+                match fs::write_once(&leaf.join("cgroup.procs"), &pid.to_string()) {
+                    Err(error) if error.errno == Errno::ESRCH => {}
+                    moved => moved?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -199,3 +199,37 @@ fn an_out_of_memory_kill_is_noticed() {
     assert_eq!(watch.take(), 1);
     scratch.0.wait_empty(Duration::from_secs(5)).unwrap();
 }
+
+#[test]
+fn a_parent_that_somebody_takes_away_is_made_again() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    /// How often the parent is taken away from each cgroup: less than the patience of whoever makes it.
+    const TAKEN: u32 = 20;
+    let layout = Layout::detect().unwrap();
+    let Some(Scratch(above)) = &Scratch::new("parent") else { return };
+    let path = above.path().join("parent");
+    let (over, left) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for directory in above.directories() {
+                    // Most of the time there is none, or one with a child.
+                    if left.load(Ordering::Relaxed) > 0 && std::fs::remove_dir(directory.join("parent")).is_ok() {
+                        left.fetch_sub(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        let made: Result<Vec<()>> = (0..200)
+            .map(|_| {
+                left.store(TAKEN, Ordering::Relaxed);
+                let made = Cgroup::create(&layout, &path.join("child"))?;
+                assert_eq!(made.directories().filter(|directory| !directory.is_dir()).count(), 0);
+                made.remove()
+            })
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        made.unwrap();
+    });
+}

@@ -1,7 +1,7 @@
 //! Limits as files of the v1 controllers (Documentation/admin-guide/cgroup-v1 of the kernel).
 
 use super::resources::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
-use super::write::Write;
+use super::write::{Write, cpuset_writes};
 
 /// What the memory controller holds now; the order of the two writes depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +76,7 @@ fn cpu_writes(cpu: &Cpu, out: &mut Vec<Write>) {
     push("cpu.cfs_burst_us", cpu.burst.map(|burst| burst.to_string()));
     push("cpu.rt_period_us", cpu.realtime_period.filter(|period| *period != 0).map(|period| period.to_string()));
     push("cpu.rt_runtime_us", cpu.realtime_runtime.filter(|runtime| *runtime != 0).map(|runtime| runtime.to_string()));
-    let mut push = |file: &'static str, value: &Option<String>| {
-        out.extend(value.iter().filter(|list| !list.is_empty()).map(|list| Write::new("cpuset", file, list)));
-    };
-    push("cpuset.cpus", &cpu.cpus);
-    push("cpuset.mems", &cpu.mems);
+    out.extend(cpuset_writes(cpu));
 }
 
 fn block_writes(block: &BlockIo, out: &mut Vec<Write>) {

@@ -2,7 +2,7 @@
 //! specification's units, which are those of v1.
 
 use super::resources::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
-use super::write::Write;
+use super::write::{Write, cpuset_writes};
 
 /// The writes that make `resources` true, in order. Devices are not among them (see `devices`).
 pub fn writes(resources: &Resources) -> Vec<Write> {
@@ -75,11 +75,7 @@ fn cpu_writes(cpu: &Cpu, out: &mut Vec<Write>) {
         out.push(Write::new("cpu", "cpu.max", format!("{quota}{period}")));
     }
     out.extend(cpu.burst.map(|burst| Write::new("cpu", "cpu.max.burst", burst)));
-    let mut push = |file: &'static str, value: &Option<String>| {
-        out.extend(value.iter().filter(|list| !list.is_empty()).map(|list| Write::new("cpuset", file, list)));
-    };
-    push("cpuset.cpus", &cpu.cpus);
-    push("cpuset.mems", &cpu.mems);
+    out.extend(cpuset_writes(cpu));
 }
 
 fn block_writes(block: &BlockIo, out: &mut Vec<Write>) {

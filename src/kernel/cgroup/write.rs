@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::resources::Cpu;
+
 /// A file, its controller and its new content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -17,6 +19,13 @@ pub struct Write {
     pub optional: bool,
     /// Whether exactly this file was asked for, so that the other version's file does not do.
     pub verbatim: bool,
+}
+
+/// The two lists of a cpuset, which both versions call the same; an empty one is none.
+pub fn cpuset_writes(cpu: &Cpu) -> impl Iterator<Item = Write> {
+    let lists = [("cpuset.cpus", &cpu.cpus), ("cpuset.mems", &cpu.mems)];
+    let set = lists.into_iter().filter_map(|(file, list)| Some((file, list.as_deref().filter(|list| !list.is_empty())?)));
+    set.map(|(file, list)| Write::new("cpuset", file, list))
 }
 
 impl Write {

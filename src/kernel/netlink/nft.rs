@@ -1,9 +1,14 @@
-//! nftables: tables, chains and the few rules that a bottle needs (libnftnl's wire format; `nft --debug=netlink` shows the same).
+//! nftables: tables, chains and the few kinds of [rules](rule) that bottles and networks of containers need (libnftnl's wire format;
+//! `nft --debug=netlink` shows the same).
 //!
 //! Every change is a transaction: a datagram that begins with NFNL_MSG_BATCH_BEGIN and ends with NFNL_MSG_BATCH_END takes effect as a
 //! whole or not at all. A table is removed with everything in it, so what a bottle adds to a machine is one table of its own.
 
+pub mod rule;
+
 use std::net::Ipv4Addr;
+
+use rule::{Hook, Match, Rule, Verdict};
 
 use super::super::error::Result;
 use super::super::xray;
@@ -18,33 +23,10 @@ mod attr {
     pub const TABLE_NAME: u16 = 1;
     pub const TABLE_FLAGS: u16 = 2;
     pub const TABLE_USERDATA: u16 = 6;
-    pub const CHAIN_TABLE: u16 = 1;
-    pub const CHAIN_NAME: u16 = 3;
-    pub const CHAIN_HOOK: u16 = 4;
-    pub const CHAIN_TYPE: u16 = 7;
-    pub const HOOK_HOOKNUM: u16 = 1;
-    pub const HOOK_PRIORITY: u16 = 2;
     pub const RULE_TABLE: u16 = 1;
     pub const RULE_CHAIN: u16 = 2;
-    pub const RULE_EXPRESSIONS: u16 = 4;
-    pub const PAYLOAD_DREG: u16 = 1;
-    pub const PAYLOAD_BASE: u16 = 2;
-    pub const PAYLOAD_OFFSET: u16 = 3;
-    pub const PAYLOAD_LEN: u16 = 4;
-    pub const BITWISE_SREG: u16 = 1;
-    pub const BITWISE_DREG: u16 = 2;
-    pub const BITWISE_LEN: u16 = 3;
-    pub const BITWISE_MASK: u16 = 4;
-    pub const BITWISE_XOR: u16 = 5;
-    pub const DATA_VALUE: u16 = 1;
-    pub const META_DREG: u16 = 1;
-    pub const META_KEY: u16 = 2;
-    pub const CMP_SREG: u16 = 1;
-    pub const CMP_OP: u16 = 2;
-    pub const CMP_DATA: u16 = 3;
-    pub const LIST_ELEM: u16 = 1;
-    pub const EXPR_NAME: u16 = 1;
-    pub const EXPR_DATA: u16 = 2;
+    pub const RULE_HANDLE: u16 = 3;
+    pub const RULE_USERDATA: u16 = 7;
 }
 
 /// `struct nfgenmsg`: family, version, resource id (big endian).
@@ -63,7 +45,8 @@ fn batch(requests: Vec<Request>) -> Vec<Request> {
 
 /// `NFT_TABLE_F_OWNER`: the table belongs to the socket that made it, and goes with it. Since Linux 5.12.
 const OWNED: u32 = 2;
-/// The type of a comment among a table's user data (`NFTNL_UDATA_TABLE_COMMENT`), and the most that user data may hold.
+/// The type of a comment among the user data of a table (`NFTNL_UDATA_TABLE_COMMENT`) and of a rule (`NFTNL_UDATA_RULE_COMMENT`), and the most that
+/// user data may hold.
 const COMMENT: u8 = 0;
 const USERDATA: usize = 256;
 /// `struct nfgenmsg` before the attributes of an answer.
@@ -76,11 +59,64 @@ impl Socket {
     /// # Errors
     /// EEXIST when the table is there, EOPNOTSUPP on a kernel without nftables or NAT, EINVAL or EOPNOTSUPP for `owned` before Linux 5.12.
     pub fn add_masquerade(&mut self, table: &str, comment: Option<&str>, owned: bool, source: (Ipv4Addr, u8), inside: &str) -> Result<()> {
-        let (network, prefix) = source;
-        let new = new_table(table, comment, owned);
-        let requests = batch(vec![new, new_postrouting(table), new_masquerade(table, network, prefix, inside)]);
-        xray::call("nft add", &table, format_args!("table ip {table}: {network}/{prefix} oifname != {inside} masquerade"), || {
-            self.ask_all(requests).map(drop)
+        let rule = Rule {
+            chain: "postrouting",
+            when: vec![Match::Source(source.0, source.1), Match::NotTo(inside.to_owned())],
+            then: Verdict::Masquerade,
+            comment: None,
+        };
+        self.add_table(table, comment, owned, &[("postrouting", Some(Hook::Postrouting))], &[rule])
+    }
+
+    /// Adds the IPv4 table `table` with these chains and rules, as a whole or not at all. A chain without a hook is one that rules jump to.
+    ///
+    /// # Errors
+    /// As [`Socket::add_masquerade`].
+    pub fn add_table(
+        &mut self,
+        table: &str,
+        comment: Option<&str>,
+        owned: bool,
+        chains: &[(&str, Option<Hook>)],
+        rules: &[Rule],
+    ) -> Result<()> {
+        let mut requests = vec![new_table(table, comment, owned)];
+        requests.extend(chains.iter().map(|(name, hook)| rule::new_chain(table, name, *hook)));
+        requests.extend(rules.iter().map(|one| rule::new_rule(table, one)));
+        let said = rules.iter().map(Rule::to_string).collect::<Vec<_>>().join("; ");
+        xray::call("nft add", &table, format_args!("table ip {table}: {said}"), || self.ask_all(batch(requests)).map(drop))
+    }
+
+    /// Adds a rule to the end of its chain.
+    ///
+    /// # Errors
+    /// ENOENT without the table or the chain, EOPNOTSUPP for what the kernel was built without.
+    pub fn add_rule(&mut self, table: &str, rule: &Rule) -> Result<()> {
+        let request = rule::new_rule(table, rule);
+        xray::call("nft add", &table, format_args!("rule ip {table} {}: {rule}", rule.chain), || {
+            self.ask_all(batch(vec![request])).map(drop)
+        })
+    }
+
+    /// Removes the rules of a chain whose comment is one of those that `chosen` says yes to.
+    ///
+    /// # Errors
+    /// ENOENT without the table or the chain.
+    pub fn delete_rules(&mut self, table: &str, chain: &str, chosen: impl Fn(&str) -> bool) -> Result<()> {
+        let about = |kind: i32, flags| {
+            Request::new(SUBSYSTEM | kind as u16, flags, &part(IPV4, 0)).text(attr::RULE_TABLE, table).text(attr::RULE_CHAIN, chain)
+        };
+        let list = about(libc::NFT_MSG_GETRULE, libc::NLM_F_DUMP);
+        let answers = xray::call("nft list", &table, format_args!("chain ip {table} {chain}"), || self.ask(list))?;
+        let handles = answers.iter().filter_map(|(_, body)| handle(body)).filter(|(_, comment)| chosen(comment));
+        let requests: Vec<Request> =
+            handles.map(|(handle, _)| about(libc::NFT_MSG_DELRULE, libc::NLM_F_ACK).attr(attr::RULE_HANDLE, &handle)).collect();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let count = requests.len();
+        xray::call("nft delete", &table, format_args!("{count} rules of chain ip {table} {chain}"), || {
+            self.ask_all(batch(requests)).map(drop)
         })
     }
 
@@ -130,69 +166,26 @@ fn new_table(table: &str, comment: Option<&str>, owned: bool) -> Request {
     if owned {
         request = request.big(attr::TABLE_FLAGS, OWNED);
     }
-    if let Some(comment) = comment
-        && comment.len() + 3 < USERDATA
-    {
-        let mut data = vec![COMMENT, comment.len() as u8 + 1];
-        data.extend_from_slice(comment.as_bytes());
-        data.push(0);
+    if let Some(data) = comment.and_then(userdata) {
         request = request.attr(attr::TABLE_USERDATA, &data);
     }
     request
 }
 
-/// `type nat hook postrouting priority srcnat`.
-fn new_postrouting(table: &str) -> Request {
-    Request::new(SUBSYSTEM | libc::NFT_MSG_NEWCHAIN as u16, CREATE, &part(IPV4, 0))
-        .text(attr::CHAIN_TABLE, table)
-        .text(attr::CHAIN_NAME, "postrouting")
-        .nested(attr::CHAIN_HOOK, |hook| hook.big(attr::HOOK_HOOKNUM, libc::NF_INET_POST_ROUTING as u32).big(attr::HOOK_PRIORITY, 100))
-        .text(attr::CHAIN_TYPE, "nat")
+/// The handle of a rule of an answer, as the kernel wants it back, and the rule's comment.
+fn handle(body: &[u8]) -> Option<(Vec<u8>, String)> {
+    let all = attributes(body.get(PART..)?);
+    let found = |wanted| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    Some((found(attr::RULE_HANDLE)?.to_vec(), comment(found(attr::RULE_USERDATA).unwrap_or_default())))
 }
 
-/// `ip saddr SOURCE/PREFIX oifname != INSIDE masquerade`, as the five expressions that it is compiled to.
-fn new_masquerade(table: &str, source: Ipv4Addr, prefix: u8, inside: &str) -> Request {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0).to_be_bytes();
-    let network = (u32::from(source) & u32::from_be_bytes(mask)).to_be_bytes();
-    let mut name = [0; libc::IFNAMSIZ];
-    name[..inside.len().min(libc::IFNAMSIZ - 1)].copy_from_slice(&inside.as_bytes()[..inside.len().min(libc::IFNAMSIZ - 1)]);
-    Request::new(SUBSYSTEM | libc::NFT_MSG_NEWRULE as u16, CREATE | libc::NLM_F_APPEND, &part(IPV4, 0))
-        .text(attr::RULE_TABLE, table)
-        .text(attr::RULE_CHAIN, "postrouting")
-        .nested(attr::RULE_EXPRESSIONS, |list| {
-            let list = expression(list, "payload", |data| {
-                // The source address: four bytes at offset 12 of the network header, into register 1.
-                data.big(attr::PAYLOAD_DREG, libc::NFT_REG_1 as u32)
-                    .big(attr::PAYLOAD_BASE, libc::NFT_PAYLOAD_NETWORK_HEADER as u32)
-                    .big(attr::PAYLOAD_OFFSET, 12)
-                    .big(attr::PAYLOAD_LEN, 4)
-            });
-            let list = expression(list, "bitwise", |data| {
-                data.big(attr::BITWISE_SREG, libc::NFT_REG_1 as u32)
-                    .big(attr::BITWISE_DREG, libc::NFT_REG_1 as u32)
-                    .big(attr::BITWISE_LEN, 4)
-                    .nested(attr::BITWISE_MASK, |value| value.attr(attr::DATA_VALUE, &mask))
-                    .nested(attr::BITWISE_XOR, |value| value.attr(attr::DATA_VALUE, &[0; 4]))
-            });
-            let list = compare(list, libc::NFT_CMP_EQ as u32, &network);
-            let list = expression(list, "meta", |data| {
-                data.big(attr::META_KEY, libc::NFT_META_OIFNAME as u32).big(attr::META_DREG, libc::NFT_REG_1 as u32)
-            });
-            let list = compare(list, libc::NFT_CMP_NEQ as u32, &name);
-            expression(list, "masq", |data| data)
-        })
-}
-
-fn compare(list: Request, operator: u32, value: &[u8]) -> Request {
-    expression(list, "cmp", |data| {
-        data.big(attr::CMP_SREG, libc::NFT_REG_1 as u32)
-            .big(attr::CMP_OP, operator)
-            .nested(attr::CMP_DATA, |data| data.attr(attr::DATA_VALUE, value))
-    })
-}
-
-fn expression(list: Request, name: &str, fill: impl FnOnce(Request) -> Request) -> Request {
-    list.nested(attr::LIST_ELEM, |element| element.text(attr::EXPR_NAME, name).nested(attr::EXPR_DATA, fill))
+/// User data with one entry, a comment; `None` when it is too long.
+fn userdata(comment: &str) -> Option<Vec<u8>> {
+    let length = u8::try_from(comment.len() + 1).ok().filter(|length| usize::from(*length) + 2 < USERDATA)?;
+    let mut data = vec![COMMENT, length];
+    data.extend_from_slice(comment.as_bytes());
+    data.push(0);
+    Some(data)
 }
 
 #[cfg(test)]
@@ -204,7 +197,7 @@ mod tests {
         let data = [7, 2, 1, 1, COMMENT, 3, b'h', b'i', 0];
         assert_eq!(comment(&data), "hi");
         for cut in 0..data.len() {
-            let _ = (comment(&data[..cut]), table(&data[..cut]));
+            let _ = (comment(&data[..cut]), table(&data[..cut]), handle(&data[..cut]));
         }
     }
 }

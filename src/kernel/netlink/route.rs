@@ -73,6 +73,18 @@ impl Socket {
         self.done("link set", name, format_args!("{name} alias {note}"), request)
     }
 
+    /// Gives an Ethernet link another hardware address.
+    ///
+    /// # Errors
+    /// ENODEV when there is none, EBUSY where it must be down for that.
+    pub fn set_hardware(&mut self, name: &str, mac: [u8; 6]) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .attr(libc::IFLA_ADDRESS, &mac);
+        let shown = mac.map(|byte| format!("{byte:02x}")).join(":");
+        self.done("link set", name, format_args!("{name} address {shown}"), request)
+    }
+
     /// Removes a link, and with a veth its peer.
     ///
     /// # Errors

@@ -1,17 +1,17 @@
 //! The container's cgroup: made and limited by the parent, seen by the child.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-
-use nix::sched::CloneFlags;
 
 use super::error::{During as _, Error, Result};
 use super::options::READ_ONLY;
 use super::plan::{Mount, Plan};
 use super::steps::Init;
 use crate::kernel::cgroup::{self, Cgroup, Layout, Resources, Version};
+use crate::kernel::error::Errno;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::root::Root;
-use crate::kernel::{device, mount, xray};
+use crate::kernel::{self, device, mount, xray};
 
 /// What the child needs of the cgroup to show it under `/sys/fs/cgroup`.
 #[derive(Debug, Default)]
@@ -129,20 +129,25 @@ pub fn mount(init: &Init<'_>, root: &Root, wanted: &Mount) -> Result<()> {
 
 fn attach(tree: &TreeView, namespaced: bool, root: &Root, destination: &Path, wanted: &Mount) -> Result<()> {
     let attributes = wanted.options.attributes.set;
-    let mounted = if namespaced {
-        new(tree, attributes as u32)?
-    } else {
-        let bound = mount::clone_tree(&tree.directory, true)?;
-        mount::set_attributes(bound.as_fd(), attributes, 0, false)?;
-        bound
+    let mounted = match namespaced.then(|| new(tree, attributes as u32)) {
+        // A user namespace may mount a v1 tree only where it is mounted already in the same shape. What is seen there is seen through a bind, too.
+        Some(Err(error)) if error.errno == Errno::EPERM => bound(tree, attributes)?,
+        Some(new) => new?,
+        None => bound(tree, attributes)?,
     };
     let target = root.create_dirs(destination, 0o755)?;
     Ok(mount::attach(mounted.as_fd(), target.as_fd(), destination)?)
 }
 
-fn new(tree: &TreeView, attributes: u32) -> Result<std::os::fd::OwnedFd> {
+fn bound(tree: &TreeView, attributes: u64) -> kernel::Result<OwnedFd> {
+    let bound = mount::clone_tree(&tree.directory, true)?;
+    mount::set_attributes(bound.as_fd(), attributes, 0, false)?;
+    Ok(bound)
+}
+
+fn new(tree: &TreeView, attributes: u32) -> kernel::Result<OwnedFd> {
     if tree.version == Version::V2 {
-        return Ok(mount::detached("cgroup2", &[], attributes)?);
+        return mount::detached("cgroup2", &[], attributes);
     }
     let named = tree.controllers.iter().filter_map(|name| name.strip_prefix("name=")).map(|name| ("name", name));
     let plain = tree.controllers.iter().filter(|name| !name.starts_with("name=")).map(|name| (name.as_str(), ""));
@@ -150,5 +155,5 @@ fn new(tree: &TreeView, attributes: u32) -> Result<std::os::fd::OwnedFd> {
     if parameters.iter().all(|(key, _)| *key == "name") {
         parameters.insert(0, ("none", ""));
     }
-    Ok(mount::detached("cgroup", &parameters, attributes)?)
+    mount::detached("cgroup", &parameters, attributes)
 }

@@ -3,13 +3,12 @@
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use super::error::{During as _, Error, Result};
 use super::hooks;
 use super::messages::{self, ToParent};
 use super::store::{Entry, State, Status};
 use crate::kernel::error::Errno;
+use crate::kernel::process::Signal;
 use crate::kernel::{fs, poll, process, socket};
 
 /// How long a killed process may take to go; one in the kernel's hands can take a while.

@@ -4,15 +4,13 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::sched::CloneFlags;
-
 use super::cgroup;
 use super::clock;
 use super::error::{During as _, Error, Result};
 use super::hooks;
 use super::id::ContainerId;
 use super::messages::{self, ToParent};
-use super::network_devices;
+use super::network_devices::{self, Moved};
 use super::plan::Plan;
 use super::seccomp;
 use super::spawn::{Place, spawn};
@@ -22,6 +20,7 @@ use super::store::{Entry, State, Store};
 use crate::kernel::cgroup::{Cgroup, Layout};
 use crate::kernel::idmap::{self, Extent};
 use crate::kernel::ids::{self, Kind};
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Process};
 use crate::kernel::procfs::Procfs;
 use crate::kernel::{fs, socket, xray};
@@ -71,7 +70,7 @@ pub fn create(request: &Request<'_>) -> Result<Created> {
     let credentials = plan.credentials()?;
     let filter = plan.spec.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
     let entry = request.store.reserve(&request.id)?;
-    let mut making = Making { plan: &plan, entry: Some(entry), cgroup: None, process: None, state: None };
+    let mut making = Making { plan: &plan, entry: Some(entry), cgroup: None, process: None, state: None, devices: None };
     let start = Start {
         wait_for_parent: true,
         preserve: request.preserve,
@@ -97,7 +96,12 @@ fn plan(request: &Request<'_>) -> Result<(Vec<u8>, Plan)> {
     let file = bundle.join("config.json");
     let config =
         fs::read_bytes(&file).map_err(|error| Error::from(error).hint("`bottleship oci spec` writes a config.json to begin with"))?;
-    let mut spec = spec::parse(&config).map_err(|error| spec::Error { file, ..error })?;
+    let mut spec = spec::parse(&config).map_err(|error| spec::Error { file: file.clone(), ..error })?;
+    let rootfs = bundle.join(spec.root.as_ref().map(|root| root.path.clone()).unwrap_or_default());
+    if !rootfs.is_dir() {
+        let refused = spec::refused(&config, "root.path", format!("there is no directory `{}`", rootfs.display()));
+        return Err(Error::from(spec::Error { file, ..refused }).hint("the path is relative to the bundle"));
+    }
     if let Some(process) = spec.process.as_mut().filter(|_| request.listening > 0) {
         // The program is process 1 of its namespace, and sd_listen_fds(3) compares.
         process.env.extend([format!("LISTEN_FDS={}", request.listening), "LISTEN_PID=1".to_owned()]);
@@ -113,6 +117,7 @@ struct Making<'a> {
     cgroup: Option<Cgroup>,
     process: Option<Process>,
     state: Option<State>,
+    devices: Option<Moved<'a>>,
 }
 
 impl Making<'_> {
@@ -145,6 +150,7 @@ impl Making<'_> {
         drop(start.start_socket.take());
         let pid = process.pid;
         self.process = Some(process);
+        network_devices::hand_over(plan, pid, &mut self.devices)?;
         self.provide(pid)?;
         state.pid = pid;
         state.started = process::look(pid).map_or(0, |(_, started)| started);
@@ -194,7 +200,6 @@ impl Making<'_> {
             let added = if self.plan.joined(CloneFlags::CLONE_NEWUSER).is_some() { cgroup.add(pid) } else { cgroup.add_cloned(pid) };
             added.during(|| "put the container into its cgroup")?;
         }
-        network_devices::hand_over(self.plan, pid)?;
         if self.plan.new.contains(CloneFlags::CLONE_NEWUSER) {
             map_ids(pid, &self.plan.users, &self.plan.groups)?;
         }
@@ -232,8 +237,10 @@ impl Making<'_> {
     /// Ends what was begun. The first error is the one to tell; what cannot be taken back is added to it.
     fn take_back(&mut self, mut error: Error) -> Error {
         if let Some(process) = self.process.take() {
-            let _ = process::signal(process.fd.as_fd(), nix::sys::signal::Signal::SIGKILL as i32);
-            let _ = process::wait(process.fd.as_fd());
+            process::end(process.fd.as_fd());
+        }
+        if let Some(devices) = self.devices.take() {
+            error.causes.extend(devices.take_back().err().map(|left| format!("moreover, {}", left.line())));
         }
         if let Some(cgroup) = self.cgroup.take() {
             let left = cgroup.kill().and_then(|()| cgroup.remove());

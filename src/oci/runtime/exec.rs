@@ -6,8 +6,6 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use nix::sched::CloneFlags;
-
 use super::error::{During as _, Error, Result};
 use super::id::ContainerId;
 use super::messages::{self, ToParent};
@@ -18,6 +16,7 @@ use super::spawn::{Place, spawn};
 use super::spec::Process as SpecProcess;
 use super::steps::{EXEC, Init, Start, drive};
 use super::store::{Entry, Status};
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Process};
 use crate::kernel::{fs, program, schedule, socket};
 
@@ -51,15 +50,7 @@ pub struct Joined {
 /// The container does not run; the program cannot be run in it.
 pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Result<Joined> {
     let state = entry.load()?;
-    match entry.status(&state) {
-        Status::Stopped => return Err(Error::new(format!("container `{id}` is not running"))),
-        Status::Paused if !request.ignore_paused => {
-            return Err(
-                Error::new(format!("container `{id}` is paused")).hint(format!("`bottleship oci resume {id}` first, or --ignore-paused"))
-            );
-        }
-        _ => {}
-    }
+    joinable(entry.status(&state), id, request.ignore_paused)?;
     let target = state.process().ok_or_else(|| Error::new(format!("container `{id}` is not running")))?;
     let spec = entry.config()?;
     let filter = spec.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
@@ -94,7 +85,7 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
     })
     .during(|| format!("join container `{id}`"))?;
     drop(theirs);
-    let joined = (|| {
+    let joined: Result<Option<OwnedFd>> = (|| {
         if let Some(cgroup) = &cgroup {
             cgroup.add(process.pid).during(|| "join the container's cgroup")?;
         }
@@ -112,10 +103,20 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
     match joined {
         Ok(console) => Ok(Joined { process, console, affinity }),
         Err(error) => {
-            let _ = process::signal(process.fd.as_fd(), nix::sys::signal::Signal::SIGKILL as i32);
-            let _ = process::wait(process.fd.as_fd());
-            Err(error)
+            process::end(process.fd.as_fd());
+            Err(error.during(format!("exec in container `{id}`")))
         }
+    }
+}
+
+/// Whether a container of this status takes one more process.
+fn joinable(status: Status, id: &ContainerId, ignore_paused: bool) -> Result<()> {
+    match status {
+        Status::Stopped => Err(Error::new(format!("container `{id}` is not running"))),
+        Status::Paused if !ignore_paused => {
+            Err(Error::new(format!("container `{id}` is paused")).hint(format!("`bottleship oci resume {id}` first, or --ignore-paused")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use nix::sched::CloneFlags;
-
 use super::error::{Error, Result};
 use super::plan::Mount;
 use super::steps::Init;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::{mount, ns};
 
 /// Gives a detached tree the mapping of the mount, or that of the container's user namespace.

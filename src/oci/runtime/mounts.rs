@@ -2,7 +2,7 @@
 //! is it moved onto a target that the kernel resolved inside the root. No path of the image is ever followed out of it
 //! (CVE-2021-30465), and there is no moment in which a read-only mount can be written.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::error::{During as _, Error, Result};
@@ -11,8 +11,9 @@ use super::plan::{Mount, MountKind};
 use super::steps::Init;
 use super::{cgroup, copy_up, idmapped};
 use crate::kernel::error::Errno;
+use crate::kernel::mount::{MntFlags, MsFlags};
 use crate::kernel::root::Root;
-use crate::kernel::{device, mount};
+use crate::kernel::{device, fs, mount};
 
 /// Makes all mounts in the order of the spec.
 pub fn all(init: &mut Init<'_>) -> Result<()> {
@@ -62,7 +63,7 @@ fn missing_source(error: crate::kernel::Error, source: &Path) -> Error {
 fn new(root: &Root, wanted: &Mount, fstype: &str) -> Result<()> {
     let target = target(root, &wanted.destination, fstype)?;
     let set = wanted.options.attributes.set as u32;
-    let tree = detached(wanted, fstype, set)?;
+    let tree = detached(wanted, fstype, set, target.as_fd())?;
     if fstype == "tmpfs" && wanted.options.copy_up {
         copy_up::copy(target.as_fd(), tree.as_fd(), &wanted.destination)?;
     }
@@ -90,8 +91,10 @@ fn target(root: &Root, destination: &Path, fstype: &str) -> Result<OwnedFd> {
 
 /// fsconfig(2) takes values up to 255 bytes.
 const LONGEST_VALUE: usize = 255;
+/// mount(2) takes options up to a page, with the zero at its end.
+const LONGEST_DATA: usize = 4095;
 
-fn detached(wanted: &Mount, fstype: &str, attributes: u32) -> Result<OwnedFd> {
+fn detached(wanted: &Mount, fstype: &str, attributes: u32, target: BorrowedFd<'_>) -> Result<OwnedFd> {
     let long = |(key, value): &&(String, String)| fstype == "overlay" && key == "lowerdir" && value.len() > LONGEST_VALUE;
     let split: Vec<(&str, String)> = wanted.options.data.iter().find(long).map(|(_, list)| layers(list)).unwrap_or_default();
     let source = (!wanted.source.is_empty()).then_some(("source", wanted.source.as_str()));
@@ -102,17 +105,39 @@ fn detached(wanted: &Mount, fstype: &str, attributes: u32) -> Result<OwnedFd> {
         return Err(Error::new(format!("option `{key}`: {} characters, the kernel takes {LONGEST_VALUE}", value.len()))
             .hint("mount it before the container starts, and bind it"));
     }
-    mount::detached(fstype, &parameters, attributes).map_err(|error| {
-        let errno = error.errno;
-        let error = Error::from(error);
-        match errno {
-            Errno::ENODEV => error.hint(format!("this kernel has no file system `{fstype}`: see /proc/filesystems")),
-            Errno::EINVAL if parameters.iter().any(|(key, _)| *key == APPEND) => error.hint(format!(
-                "more than {LONGEST_VALUE} characters of `lowerdir` need Linux 6.7 or newer: mount it before the container starts, and bind it"
-            )),
-            _ => error,
+    match mount::detached(fstype, &parameters, attributes) {
+        // A kernel that does not know the key: the list goes to mount(2) as it stands.
+        Err(error) if error.errno == Errno::EINVAL && !split.is_empty() => old_way(wanted, fstype, attributes, target),
+        Err(error) if error.errno == Errno::ENODEV => {
+            Err(Error::from(error).hint(format!("this kernel has no file system `{fstype}`: see /proc/filesystems")))
         }
-    })
+        other => Ok(other?),
+    }
+}
+
+/// By mount(2), whose options are one text of up to a page: before Linux 6.7 the only way for many layers. It takes a path and no descriptor, so it
+/// mounts where no image can reach: in a tmpfs of our own that covers the target, and goes when its content is cloned.
+fn old_way(wanted: &Mount, fstype: &str, attributes: u32, target: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let option = |(key, value): &(String, String)| if value.is_empty() { key.clone() } else { format!("{key}={value}") };
+    let data = wanted.options.data.iter().map(option).collect::<Vec<_>>().join(",");
+    if data.len() > LONGEST_DATA {
+        return Err(Error::new(format!("options of {} characters, this kernel takes {LONGEST_DATA}", data.len()))
+            .hint("mount it before the container starts, and bind it; from Linux 6.7 on there is no such limit"));
+    }
+    let cover = mount::detached("tmpfs", &[], 0)?;
+    mount::attach(cover.as_fd(), target, &wanted.destination)?;
+    let place = Path::new("/proc/self/fd").join(cover.as_raw_fd().to_string());
+    let tree = old_mount(wanted, fstype, &place.join("new"), &data);
+    mount::unmount(&place, MntFlags::MNT_DETACH)?;
+    let tree = tree?;
+    mount::set_attributes(tree.as_fd(), attributes.into(), 0, false)?;
+    Ok(tree)
+}
+
+fn old_mount(wanted: &Mount, fstype: &str, place: &Path, data: &str) -> Result<OwnedFd> {
+    fs::create_dir_all(place, 0o700)?;
+    mount::mount(&wanted.source, place, fstype, MsFlags::empty(), Some(data))?;
+    Ok(mount::clone_tree(place, false)?)
 }
 
 /// Adds one layer below those that were named so far (overlayfs, Linux 6.7).

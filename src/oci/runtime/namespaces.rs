@@ -3,12 +3,11 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use nix::sched::CloneFlags;
-
 use super::error::{During as _, Result};
 use super::messages;
 use super::network_devices;
 use super::steps::Init;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::{loopback, ns, procfs};
 
 /// A running container that a further process joins.

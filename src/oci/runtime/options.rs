@@ -1,7 +1,7 @@
 //! Mount options, as `config.json` and mount(8) write them, sorted into what the kernel takes: attributes of the mount
 //! (mount_setattr(2)), propagation, parameters of the file system (fsconfig(2)).
 
-use nix::mount::MsFlags;
+use crate::kernel::mount::MsFlags;
 
 /// `MOUNT_ATTR__ATIME` and its values (linux/mount.h): the access time modes are one field, not bits.
 const ATIME: u64 = 0x70;

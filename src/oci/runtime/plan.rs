@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::mount::MsFlags;
-use nix::sched::CloneFlags;
-
 use super::error::{During as _, Error, Result};
 use super::id::ContainerId;
 use super::network_devices::{self, NetworkDevice};
@@ -17,6 +14,8 @@ use super::options::{self, Options};
 use super::spec::{self, Spec, linux};
 use crate::kernel::device::{Kind, Node};
 use crate::kernel::idmap::Extent;
+use crate::kernel::mount::MsFlags;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::{ids, ns};
 
 mod credentials;
@@ -114,14 +113,10 @@ impl Plan {
     /// Plans the container `id` of `bundle`.
     ///
     /// # Errors
-    /// A namespace to join that is none, a root file system that is not there, an unknown name in the spec.
+    /// A namespace to join that is none, a network device that is not there.
     pub fn new(id: ContainerId, bundle: &Path, spec: Spec) -> Result<Plan> {
         let root = spec.root.as_ref().map(|root| root.path.clone()).unwrap_or_default();
         let rootfs = bundle.join(&root);
-        if !rootfs.is_dir() {
-            return Err(Error::new(format!("root file system `{}`: there is no such directory", rootfs.display()))
-                .hint("`root.path` in config.json is relative to the bundle"));
-        }
         let (new, join) = namespaces(&spec.linux.namespaces)?;
         let in_user_namespace = new.contains(CloneFlags::CLONE_NEWUSER)
             || join.iter().any(|join| join.flag == CloneFlags::CLONE_NEWUSER)
@@ -135,7 +130,7 @@ impl Plan {
             mounts: spec.mounts.iter().map(mount).collect(),
             devices: devices(&spec)?,
             bind_devices: in_user_namespace,
-            propagation: propagation(&spec)?,
+            propagation: propagation(&spec),
             credentials: spec.process.as_ref().map(|process| Credentials::new(process, "process.")).transpose()?,
             users: extents(&spec.linux.uid_mappings),
             groups: extents(&spec.linux.gid_mappings),
@@ -235,11 +230,9 @@ fn extents(mappings: &[linux::IdMapping]) -> Vec<Extent> {
     mappings.iter().map(|mapping| Extent { inside: mapping.container_id, outside: mapping.host_id, count: mapping.size }).collect()
 }
 
-fn propagation(spec: &Spec) -> Result<Option<MsFlags>> {
-    let Some(name) = spec.linux.rootfs_propagation.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
-    options::propagation(name).map(Some).ok_or_else(|| {
-        Error::new(format!("`linux.rootfsPropagation`: `{name}` is not one of shared, slave, private, unbindable, or those with `r`"))
-    })
+/// An unknown name was refused with the rest of the text.
+fn propagation(spec: &Spec) -> Option<MsFlags> {
+    spec.linux.rootfs_propagation.as_deref().and_then(options::propagation)
 }
 
 /// The nodes that every container gets (config-linux.md, "Default Devices").

@@ -3,12 +3,11 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use nix::mount::MsFlags;
-use nix::sched::CloneFlags;
-
 use super::error::{During as _, Error, Result};
 use super::options;
 use super::steps::Init;
+use crate::kernel::mount::MsFlags;
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::root::Root;
 use crate::kernel::{mount, program};
 

@@ -17,7 +17,7 @@ mod locate;
 mod nulls;
 pub mod process;
 
-pub use check::{check, ignoring, unknown_capabilities};
+pub use check::{check, ignoring, refused, unknown_capabilities};
 pub use linux::Linux;
 pub use process::Process;
 

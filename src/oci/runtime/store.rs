@@ -23,7 +23,7 @@ use super::id::ContainerId;
 use super::spec::{self, Spec};
 use crate::kernel::cgroup::{Cgroup, Layout};
 use crate::kernel::error::Errno;
-use crate::kernel::{fs, process};
+use crate::kernel::{fs, lock, process};
 
 /// The folder of all containers of one `--root`.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         // Said, not left to close(2): a container that waits for `start` has a copy of the descriptor, and the lock with it.
-        fs::unlock(&self.lock);
+        lock::give_back(&self.lock);
     }
 }
 
@@ -116,7 +116,7 @@ impl Store {
                 .hint(format!("`bottleship oci delete --force {id}` removes it")),
             _ => error.into(),
         })?;
-        let lock = fs::lock(&folder)?;
+        let lock = lock::wait_for(&folder)?;
         Ok(Entry { folder, id: id.clone(), lock })
     }
 
@@ -126,7 +126,7 @@ impl Store {
     /// There is no such container.
     pub fn open(&self, id: &ContainerId) -> Result<Entry> {
         let folder = self.root.join(id.as_str());
-        let lock = fs::lock(&folder).map_err(|error| match error.errno {
+        let lock = lock::wait_for(&folder).map_err(|error| match error.errno {
             Errno::ENOENT => Error::new(format!("container `{id}` does not exist"))
                 .hint(format!("`bottleship oci list` shows those below `{}`", self.root.display())),
             _ => error.into(),
@@ -261,7 +261,7 @@ impl Unlocked {
     /// # Errors
     /// Somebody has deleted the container meanwhile.
     pub fn lock_again(self) -> Result<Entry> {
-        let lock = fs::lock(&self.folder)?;
+        let lock = lock::wait_for(&self.folder)?;
         Ok(Entry { folder: self.folder, id: self.id, lock })
     }
 }

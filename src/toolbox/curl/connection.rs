@@ -1,64 +1,17 @@
 //! One request and its response over a new connection.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use super::request::Request;
 use super::response::{self, Response};
 use super::url::Url;
 use crate::toolbox::Failure;
 use crate::toolbox::failure::reason;
 use crate::toolbox::options::Given;
 use crate::toolbox::resolver::Resolver;
-
-/// What is asked for.
-pub struct Request {
-    /// Of whom, and what.
-    pub url: Url,
-    /// GET, HEAD, POST or another.
-    pub method: String,
-    /// Header lines besides Host and Content-Length.
-    pub headers: Vec<(String, String)>,
-    /// The body; empty for none.
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    /// Goes where a redirect points. After 301, 302 and 303 a POST becomes a GET without a body (RFC 9110, 15.4), unless -X says otherwise.
-    ///
-    /// # Errors
-    /// The place is no URL that we can speak to.
-    pub fn follow(&mut self, place: &str, status: u16, fixed_method: bool) -> Result<(), Failure> {
-        let there = self.url.join(place)?;
-        if (there.host.as_str(), there.port) != (self.url.host.as_str(), self.url.port) {
-            // A password for one host is not for another.
-            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization") && !name.eq_ignore_ascii_case("cookie"));
-        }
-        self.url = there;
-        if matches!(status, 301..=303) && self.method != "HEAD" && !fixed_method {
-            self.method = "GET".to_owned();
-            self.body.clear();
-            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target);
-        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            text += &format!("Host: {}\r\n", self.url.authority());
-        }
-        for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
-        }
-        if !self.body.is_empty() || self.method == "POST" || self.method == "PUT" {
-            text += &format!("Content-Length: {}\r\n", self.body.len());
-        }
-        text += "Connection: close\r\n\r\n";
-        [text.as_bytes(), &self.body].concat()
-    }
-}
 
 /// A connection whose reads and writes end at a deadline.
 trait Stream: Read + Write {
@@ -83,14 +36,19 @@ impl Stream for UnixStream {
 /// With curl's codes: 6, 7, 28, 52, 56.
 pub fn exchange(request: &Request, given: &Given, deadline: Option<Instant>) -> Result<Response, Failure> {
     let (mut stream, peer) = connect(request, given, deadline)?;
-    if given.has("verbose") {
-        String::from_utf8_lossy(&request.bytes()).lines().take_while(|line| !line.is_empty()).for_each(|line| eprintln!("> {line}"));
-    }
+    let head = request.head();
+    let tell = |mark: &str, lines: &str| {
+        if given.has("verbose") {
+            lines.lines().for_each(|line| eprintln!("{mark} {line}"));
+        }
+    };
+    tell(">", &head);
     let lost = |error: &std::io::Error| match error.kind() {
         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => timed_out(),
         _ => Failure::new(56, format_args!("Recv failure: {}", reason(error))),
     };
-    stream.patience(left(deadline)?).and_then(|()| stream.write_all(&request.bytes())).map_err(|error| lost(&error))?;
+    let sent = [head.as_bytes(), request.body.as_deref().unwrap_or_default()].concat();
+    stream.patience(left(deadline)?).and_then(|()| stream.write_all(&sent)).map_err(|error| lost(&error))?;
     let mut received = Vec::new();
     let mut buffer = vec![0; 65_536];
     let broken = loop {
@@ -115,40 +73,92 @@ pub fn exchange(request: &Request, given: &Given, deadline: Option<Instant>) -> 
         (Some(response), broken) => Response { cut: broken.or(response.cut), ..response },
     };
     response.peer = peer;
-    if given.has("verbose") {
-        response.head.lines().for_each(|line| eprintln!("< {line}"));
-    }
+    tell("<", &response.head);
+    tell("*", "Closing connection 0");
     Ok(response)
 }
 
-fn connect(request: &Request, given: &Given, deadline: Option<Instant>) -> Result<(Box<dyn Stream>, Option<SocketAddr>), Failure> {
-    let Url { host, port, .. } = &request.url;
-    let refused = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
-            Failure::new(28, format_args!("Connection to {host} port {port} timed out"))
+/// A connection that is being made: what is said about it, and how it fails.
+struct Attempt<'a> {
+    request: &'a Request,
+    verbose: bool,
+    began: Instant,
+}
+
+impl Attempt<'_> {
+    fn tell(&self, what: std::fmt::Arguments<'_>) {
+        if self.verbose {
+            eprintln!("* {what}");
         }
-        _ => Failure::new(7, format_args!("Failed to connect to {host} port {port}: {}", reason(error))),
-    };
-    if let Some(path) = given.value("unix-socket") {
-        let stream =
-            UnixStream::connect(path).map_err(|error| Failure::new(7, format_args!("Failed to connect to {path}: {}", reason(&error))))?;
-        return Ok((Box::new(stream), None));
     }
-    let addresses = Resolver::system().addresses(host).map_err(|_| Failure::new(6, format_args!("Could not resolve host: {host}")))?;
+
+    fn refused(&self, error: &std::io::Error, by: std::fmt::Arguments<'_>) -> Failure {
+        self.tell(format_args!("connect to {by} failed: {}", reason(error)));
+        let Url { host, port, .. } = &self.request.url;
+        match error.kind() {
+            std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
+                Failure::new(28, format_args!("Connection to {host} port {port} timed out"))
+            }
+            _ => {
+                let took = self.began.elapsed().as_millis();
+                Failure::new(7, format_args!("Failed to connect to {host} port {port} after {took} ms: Couldn't connect to server"))
+            }
+        }
+    }
+
+    fn by_path(&self, path: &str) -> Result<UnixStream, Failure> {
+        self.tell(format_args!("  Trying {path}..."));
+        let stream = UnixStream::connect(path).map_err(|error| self.refused(&error, format_args!("{path}")))?;
+        self.tell(format_args!("Connected to {} ({path}) port {} (#0)", self.request.url.host, self.request.url.port));
+        Ok(stream)
+    }
+
+    fn by_address(&self, address: SocketAddr, patience: Duration) -> Result<TcpStream, Failure> {
+        self.tell(format_args!("  Trying {address}..."));
+        let (ip, port) = (address.ip(), address.port());
+        let stream = TcpStream::connect_timeout(&address, patience);
+        let stream = stream.map_err(|error| self.refused(&error, format_args!("{ip} port {port}")))?;
+        self.tell(format_args!("Connected to {} ({ip}) port {port} (#0)", self.request.url.host));
+        Ok(stream)
+    }
+}
+
+fn connect(request: &Request, given: &Given, deadline: Option<Instant>) -> Result<(Box<dyn Stream>, Option<SocketAddr>), Failure> {
+    let attempt = Attempt { request, verbose: given.has("verbose"), began: Instant::now() };
+    if let Some(path) = given.value("unix-socket") {
+        return Ok((Box::new(attempt.by_path(path)?), None));
+    }
+    let Url { host, port, .. } = &request.url;
+    let unknown = || Failure::new(6, format_args!("Could not resolve host: {host}"));
+    let addresses = match told(given, host, *port) {
+        Some(address) => vec![address],
+        None => Resolver::system().addresses(host).map_err(|_| unknown())?,
+    };
     let limit =
         given.number::<f64>("connect-timeout")?.and_then(|time| Duration::try_from_secs_f64(time).ok()).unwrap_or(Duration::from_secs(300));
-    let mut last = Failure::new(6, format_args!("Could not resolve host: {host}"));
+    let mut last = unknown();
     for address in addresses {
         let patience = left(deadline)?.unwrap_or(limit).min(limit);
-        match TcpStream::connect_timeout(&SocketAddr::new(address, *port), patience) {
+        match attempt.by_address(SocketAddr::new(address, *port), patience) {
             Ok(stream) => {
                 let peer = stream.peer_addr().ok();
                 return Ok((Box::new(stream), peer));
             }
-            Err(error) => last = refused(&error),
+            Err(failure) => last = failure,
         }
     }
     Err(last)
+}
+
+/// The address that `--resolve HOST:PORT:ADDRESS` has for a host.
+fn told(given: &Given, host: &str, port: u16) -> Option<IpAddr> {
+    let one = |rule: &str| {
+        let mut parts = rule.trim_start_matches('+').splitn(3, ':');
+        let same = parts.next()?.eq_ignore_ascii_case(host) && parts.next()?.parse() == Ok(port);
+        let address = parts.next()?.split(',').next()?.trim_matches(['[', ']']).parse().ok()?;
+        same.then_some(address)
+    };
+    given.values("resolve").find_map(one)
 }
 
 /// The time until the deadline; an error when it is over.

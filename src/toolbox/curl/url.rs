@@ -43,6 +43,21 @@ impl Url {
         Ok(Url { host, port, target })
     }
 
+    /// Puts `text` behind the query, or makes it the query.
+    pub fn add_query(&mut self, text: &str) {
+        if !text.is_empty() {
+            let glue = if self.target.contains('?') { '&' } else { '?' };
+            self.target = format!("{}{glue}{text}", self.target);
+        }
+    }
+
+    /// Names what is uploaded to a folder after the file that it comes from.
+    pub fn name_upload(&mut self, path: &str) {
+        if self.target.ends_with('/') && path != "-" {
+            self.target.push_str(path.rsplit('/').next().unwrap_or_default());
+        }
+    }
+
     /// Where a `Location:` header leads from here (RFC 3986, section 5, the forms that servers send).
     ///
     /// # Errors

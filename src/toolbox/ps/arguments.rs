@@ -72,6 +72,7 @@ enum Format {
     Plain,
     User,
     Full,
+    ExtraFull,
     Long,
     Jobs,
 }
@@ -93,6 +94,8 @@ pub fn parse(args: &[String]) -> Result<Wanted, Failure> {
         } else if let Some(letters) = arg.strip_prefix('-') {
             wanted.dashed(letters, &mut args)?;
         } else if arg.starts_with(|letter: char| letter.is_ascii_digit()) {
+            // A number alone is BSD's way, and has BSD's columns.
+            wanted.bsd |= first;
             wanted.picks.push(Pick::Pids(numbers(arg)?));
         } else if first || wanted.bsd || arg.chars().all(|letter| "axufwhjlrTe".contains(letter)) {
             wanted.bsd_letters(arg, &mut args)?;
@@ -168,12 +171,15 @@ impl Wanted {
                 'e' | 'A' => self.broad = Broad::All,
                 'a' => self.broad = Broad::NoLeaders(true),
                 'd' => self.broad = Broad::NoLeaders(false),
-                'f' | 'F' => self.format = Format::Full,
+                'f' => self.format = Format::Full,
+                'F' => self.format = Format::ExtraFull,
                 'l' => self.format = Format::Long,
                 'j' => self.format = Format::Jobs,
                 'H' => self.tree = Tree::Indented,
                 'N' => self.negate = true,
                 'w' => self.wide = true,
+                // BSD's x with a dash in front.
+                'x' => self.bsd_letters("x", args)?,
                 'o' | 'p' | 'C' | 'u' | 'U' | 't' | 's' | 'g' | 'q' => return self.with_list(letter, glued, args),
                 _ => return Err(unsupported(&format!("-{letter}"))),
             }
@@ -261,13 +267,14 @@ impl Wanted {
             return;
         }
         let names: &[&str] = match (self.format, self.bsd) {
-            (Format::User, _) => &["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start", "bsdtime", "args"],
-            (Format::Full, _) => &["uid_name", "pid", "ppid", "c", "stime", "tty", "time", "cmd"],
-            (Format::Long, _) => &["f", "s", "uid", "pid", "ppid", "c", "pri", "ni", "addr", "sz", "wchan", "tty", "time", "comm_cmd"],
-            (Format::Jobs, true) => &["ppid", "pid", "pgid", "sid", "tty", "tpgid", "stat", "uid", "bsdtime", "args"],
-            (Format::Jobs, false) => &["pid", "pgid", "sid", "tty", "time", "comm_cmd"],
-            (Format::Plain, true) => &["pid", "tty", "stat", "bsdtime", "args"],
-            (Format::Plain, false) => &["pid", "tty", "time", "comm_cmd"],
+            (Format::User, _) => &["user", "pid", "pcpu", "pmem", "vsz", "rss", "tname", "stat", "bsdstart", "bsdtime", "args"],
+            (Format::Full, _) => &["uid_name", "pid", "ppid", "c", "stime", "tname", "time", "cmd"],
+            (Format::ExtraFull, _) => &["uid_name", "pid", "ppid", "c", "sz", "rss", "psr", "stime", "tname", "time", "cmd"],
+            (Format::Long, _) => &["f", "s", "uid", "pid", "ppid", "c", "opri", "ni", "addr_sz", "wchan", "tname", "time", "comm_cmd"],
+            (Format::Jobs, true) => &["ppid", "pid", "pgid", "sid", "tname", "tpgid", "stat", "uid", "bsdtime", "args"],
+            (Format::Jobs, false) => &["pid", "pgid", "sid", "tname", "time", "comm_cmd"],
+            (Format::Plain, true) => &["pid", "tname", "stat", "bsdtime", "args"],
+            (Format::Plain, false) => &["pid", "tname", "time", "comm_cmd"],
         };
         self.columns = names.iter().filter_map(|name| Shown::named(name)).collect();
     }

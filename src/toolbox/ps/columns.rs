@@ -27,18 +27,22 @@ pub struct Shown {
     pub column: &'static Column,
     /// What stands above it here.
     pub header: String,
+    /// The width that was asked for: `user:20`.
+    pub room: Option<usize>,
 }
 
 impl Shown {
     /// The column called `name` with its own header.
     pub fn named(name: &str) -> Option<Shown> {
-        find(name).map(|column| Shown { column, header: column.header.to_owned() })
+        let (name, room) = name.split_once(':').map_or((name, None), |(name, room)| (name, Some(room)));
+        let room = room.map(str::parse).transpose().ok()?;
+        find(name).map(|column| Shown { column, header: column.header.to_owned(), room })
     }
 
     /// How wide the column is.
     pub fn width(&self, machine: &Machine) -> usize {
         let width = if self.column.width == 0 { machine.pid_digits } else { self.column.width };
-        width.max(self.header.chars().count())
+        self.room.unwrap_or(width).max(self.header.chars().count())
     }
 }
 
@@ -66,34 +70,45 @@ const COLUMNS: &[Column] = &[
     right(&["pgid", "pgrp"], "PGID", 0, |process, _| process.group.to_string()),
     right(&["sid", "sess", "session"], "SID", 0, |process, _| process.session.to_string()),
     right(&["tpgid"], "TPGID", 0, |process, _| process.foreground.to_string()),
-    left(&["user", "euser", "uname"], "USER", 8, |process, _| user_name(process.users[1])),
+    left(&["user", "uname"], "USER", 8, |process, _| user_name(process.users[1])),
+    left(&["euser"], "EUSER", 8, |process, _| user_name(process.users[1])),
     left(&["ruser"], "RUSER", 8, |process, _| user_name(process.users[0])),
     left(&["uid_name"], "UID", 8, |process, _| user_name(process.users[1])),
-    right(&["uid", "euid"], "UID", 5, |process, _| process.users[1].to_string()),
+    right(&["uid"], "UID", 5, |process, _| process.users[1].to_string()),
+    right(&["euid"], "EUID", 5, |process, _| process.users[1].to_string()),
     right(&["ruid"], "RUID", 5, |process, _| process.users[0].to_string()),
-    left(&["group", "egroup"], "GROUP", 8, |process, _| group_name(process.groups[1])),
-    right(&["gid", "egid"], "GID", 5, |process, _| process.groups[1].to_string()),
-    right(&["pcpu", "%cpu"], "%CPU", 4, |process, machine| format!("{:.1}", share_of_cpu(process, machine))),
-    right(&["c", "cp"], "C", 2, |process, machine| format!("{:.0}", share_of_cpu(process, machine).min(99.0))),
-    right(&["pmem", "%mem"], "%MEM", 4, |process, machine| format!("{:.1}", process.resident as f64 * 100.0 / machine.memory as f64)),
+    left(&["group"], "GROUP", 8, |process, _| group_name(process.groups[1])),
+    left(&["egroup"], "EGROUP", 8, |process, _| group_name(process.groups[1])),
+    right(&["gid"], "GID", 5, |process, _| process.groups[1].to_string()),
+    right(&["egid"], "EGID", 5, |process, _| process.groups[1].to_string()),
+    right(&["pcpu", "%cpu"], "%CPU", 4, |process, machine| tenths(share_of_cpu(process, machine))),
+    right(&["c", "cp"], "C", 2, |process, machine| (share_of_cpu(process, machine) as u64).min(99).to_string()),
+    right(&["pmem", "%mem"], "%MEM", 4, |process, machine| tenths(process.resident as f64 * 100.0 / machine.memory as f64)),
     right(&["vsz", "vsize"], "VSZ", 6, |process, _| process.size.to_string()),
     right(&["rss", "rssize", "rsz"], "RSS", 5, |process, _| process.resident.to_string()),
     right(&["sz"], "SZ", 5, |process, _| (process.size / 4).to_string()),
-    left(&["tty", "tt", "tname"], "TTY", 8, |process, _| process.terminal_name()),
+    right(&["psr"], "PSR", 3, |process, _| process.processor.to_string()),
+    // The last two of `-l`, which share their room.
+    right(&["addr_sz"], "ADDR SZ", 7, |process, _| format!("- {:>5}", process.size / 4)),
+    left(&["tname"], "TTY", 8, |process, _| process.terminal_name()),
+    left(&["tty", "tt"], "TT", 8, |process, _| process.terminal_name()),
     left(&["stat"], "STAT", 4, |process, _| process.state_letters()),
     left(&["s", "state"], "S", 1, |process, _| process.state.to_string()),
-    left(&["start"], "START", 5, |process, machine| short_date(started(process, machine))),
-    left(&["stime", "start_time", "bsdstart"], "STIME", 5, |process, machine| short_date(started(process, machine))),
-    left(&["lstart"], "STARTED", 24, |process, machine| started(process, machine).strftime("%a %b %e %H:%M:%S %Y").to_string()),
+    right(&["start"], "STARTED", 8, |process, machine| date(started(process, machine), age(process, machine))),
+    left(&["bsdstart"], "START", 5, |process, machine| short_date(started(process, machine))),
+    left(&["stime", "start_time"], "STIME", 5, |process, machine| short_date(started(process, machine))),
+    right(&["lstart"], "STARTED", 24, |process, machine| started(process, machine).strftime("%a %b %e %H:%M:%S %Y").to_string()),
     right(&["time", "cputime"], "TIME", 8, |process, _| long_time(process.cpu)),
     right(&["bsdtime"], "TIME", 6, |process, _| format!("{}:{:02}", process.cpu / 60, process.cpu % 60)),
     right(&["etime"], "ELAPSED", 11, |process, machine| elapsed(age(process, machine))),
     right(&["etimes"], "ELAPSED", 7, |process, machine| age(process, machine).to_string()),
     right(&["nlwp", "thcount"], "NLWP", 4, |process, _| process.threads.to_string()),
     right(&["ni", "nice"], "NI", 3, |process, _| process.nice.to_string()),
+    right(&["cls", "policy", "class"], "CLS", 3, |process, _| class(process.policy)),
+    right(&["opri", "intpri"], "PRI", 3, |process, _| (process.priority + 60).to_string()),
     right(&["pri"], "PRI", 3, |process, _| (39 - process.priority).to_string()),
     left(&["wchan"], "WCHAN", 6, |process, _| wait_channel(process)),
-    right(&["f", "flags"], "F", 1, |process, _| if process.users[1] == 0 { "4".to_owned() } else { "0".to_owned() }),
+    right(&["f", "flags"], "F", 1, |process, _| (process.flags >> 6 & 7).to_string()),
     left(&["addr"], "ADDR", 4, |_, _| "-".to_owned()),
     command(&["comm", "ucmd", "ucomm"], "COMMAND", 15, |process, _| name(process)),
     command(&["comm_cmd"], "CMD", 15, |process, _| name(process)),
@@ -109,6 +124,21 @@ const COLUMNS: &[Column] = &[
     right(&["userns"], "USERNS", 10, |process, _| process.namespace("user")),
     right(&["utsns"], "UTSNS", 10, |process, _| process.namespace("uts")),
 ];
+
+/// With one digit behind the point, and nothing rounded up: so does procps.
+fn tenths(number: f64) -> String {
+    format!("{:.1}", (number * 10.0).floor() / 10.0)
+}
+
+/// The scheduling policy of sched(7) in two letters.
+fn class(policy: u64) -> String {
+    ["TS", "FF", "RR", "B", "ISO", "IDL", "DLN"].get(policy as usize).map_or_else(|| policy.to_string(), |name| (*name).to_owned())
+}
+
+/// The time of a process that is younger than a day, else the day.
+fn date(started: Zoned, age: u64) -> String {
+    started.strftime(if age < 86_400 { "%H:%M:%S" } else { "%b %d" }).to_string()
+}
 
 fn name(process: &Process) -> String {
     if process.state == 'Z' { format!("{} <defunct>", process.name) } else { process.name.clone() }

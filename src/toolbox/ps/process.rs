@@ -39,6 +39,11 @@ pub struct Process {
     pub threads: u64,
     pub priority: i64,
     pub nice: i64,
+    /// The kernel's PF_ flags; bits 6 to 8 are those that ps shows: forked and not executed, used root's rights.
+    pub flags: u64,
+    /// The processor it ran on last, and its scheduling policy.
+    pub processor: u64,
+    pub policy: u64,
     /// kB of address space, kB in memory, kB locked.
     pub size: u64,
     pub resident: u64,
@@ -103,6 +108,9 @@ impl Process {
             nice: number(16),
             threads: number(17) as u64,
             started: number(19) as f64 / TICKS as f64,
+            flags: number(6) as u64,
+            processor: number(36) as u64,
+            policy: number(38) as u64,
             ..Process::default()
         })
     }

@@ -13,6 +13,7 @@ pub fn pages() -> Vec<Page> {
         page("runtime", "How a container starts", starts()),
         page("commands", "The commands of bottleship", commands()),
         page("toolbox", "The toolbox", toolbox()),
+        page("catalog", "The catalog of course images", catalog()),
         page("calls", "Kernel calls", calls()),
     ]
 }
@@ -57,9 +58,20 @@ fn starts() -> String {
 fn toolbox() -> String {
     let mut text = "These tools stand in where a machine has none of that name: they come last on the PATH of every host. Each is this program by \
                     another name, and can be called as `bottleship toolbox NAME`. They know the flags that people use; a flag that they do not know is \
-                    refused, never ignored.\n\n| tool | what it does |\n|---|---|\n"
+                    refused, never ignored. Where a machine has the real tool, the tests run both side by side and compare what they print.\n\n| tool | what it does |\n|---|---|\n"
         .to_owned();
     APPLETS.iter().for_each(|applet| text += &format!("| `{}` | {} |\n", applet.name, applet.about));
+    text
+}
+
+fn catalog() -> String {
+    let mut text = "The images that `bottleship images course` makes. What the words of the second column mean, and what all these images have in common: see \
+                    [Course images](course-images.md).\n\n| name | fidelity | tags | what it is |\n|---|---|---|---|\n"
+        .to_owned();
+    for recipe in crate::catalog::recipes() {
+        let (name, fidelity, tags) = (recipe.name, recipe.fidelity.name(), recipe.tags.join(" "));
+        text += &format!("| `{name}` | {fidelity} | {tags} | {} |\n", recipe.about);
+    }
     text
 }
 

@@ -9,9 +9,10 @@
 //! A file that cannot be read is said with file, line and key, and the last good version stays open: nothing that an author saves half-way ends it.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::place::Place;
@@ -32,6 +33,8 @@ const SETTLE: Duration = Duration::from_millis(40);
 struct Dev {
     place: Place,
     watch: Watch,
+    /// Ctrl-C, as something to read.
+    interrupt: Arc<OwnedFd>,
     session: Option<Session>,
     options: Options,
     style: Style,
@@ -49,6 +52,8 @@ pub fn run(path: &Path, plain: bool, mode: Option<Mode>) -> Result<ExitCode, Err
     };
     // Before anything is started: what is started must not be what Ctrl-C ends.
     let interrupt = Interrupt::hold()?;
+    let interrupt = interrupt.as_fd().try_clone_to_owned().map_err(|error| kernel::Error::from_io("dup", "Ctrl-C", &error))?;
+    let interrupt = Arc::new(interrupt);
     let state =
         crate::tools::scratch("bottleship-dev-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for progress", &error))?;
     let name = format!("dev-{}", std::process::id());
@@ -58,24 +63,25 @@ pub fn run(path: &Path, plain: bool, mode: Option<Mode>) -> Result<ExitCode, Err
         learner: Some("author".to_owned()),
         bottle: Spec { name: name.clone(), mode, ..Spec::default() },
         size,
+        stop: Some(Arc::clone(&interrupt)),
         ..Options::default()
     };
     let style = Style::detect(plain, size.map(|size| size.columns.into()));
-    let mut dev = Dev { place, watch: Watch::new()?, session: None, options, style, typed: Vec::new() };
-    let done = dev.work(&interrupt);
+    let mut dev = Dev { place, watch: Watch::new()?, interrupt, session: None, options, style, typed: Vec::new() };
+    let done = dev.work();
     let ended = dev.session.take().map_or(Ok(()), Session::end);
     crate::tools::forget_worlds(&name);
     done.and(ended).map(|()| ExitCode::SUCCESS)
 }
 
 impl Dev {
-    fn work(&mut self, interrupt: &Interrupt) -> Result<(), Error> {
+    fn work(&mut self) -> Result<(), Error> {
         self.load(&[])?;
         let stdin = std::io::stdin();
         let person = stdin.is_terminal();
         let mut listens = true;
         loop {
-            let mut polled = vec![interrupt.as_fd(), self.watch.as_fd()];
+            let mut polled = vec![self.interrupt.as_fd(), self.watch.as_fd()];
             polled.extend(listens.then(|| stdin.as_fd()));
             let ready = poll::readable(&polled, None)?;
             if ready.contains(&0) {
@@ -204,10 +210,18 @@ impl Dev {
             let line: Vec<u8> = self.typed.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
             if let Err(error) = self.enter(&line) {
+                // A line that Ctrl-C has cut short: whoever waits for it next is the loop, which ends.
+                if self.interrupted()? {
+                    return Ok(());
+                }
                 self.complain(&error)?;
             }
         }
         Ok(())
+    }
+
+    fn interrupted(&self) -> Result<bool, Error> {
+        Ok(!poll::readable(&[self.interrupt.as_fd()], Some(Duration::ZERO))?.is_empty())
     }
 
     fn enter(&mut self, line: &str) -> Result<(), Error> {

@@ -10,6 +10,9 @@ const PRESERVE: Flag = Flag::value("preserve-fds", None, "N", "pass N more descr
 const NO_PIVOT: Flag = Flag::switch("no-pivot", None, "move the root instead of pivoting: for a machine that runs from a ramfs");
 const NO_KEYRING: Flag = Flag::switch("no-new-keyring", None, "accepted for compatibility: no keyring is made");
 const SHIM: Flag = Flag::switch("shim", None, "leave a process with it that keeps its output (log.json) and how it ends");
+const HOLD: Flag = Flag::value("hold", None, "FILE", "with --shim: a JSON file with socket, log, stdin and more, as engines want it");
+const DOORS: Flag =
+    Flag::switch("doors", None, "with --shim: first enter the cgroups whose cgroup.procs come over standard input, a socket");
 const HELP: Flag = Flag::switch("help", Some('h'), "show this help");
 const FORMAT: Flag = Flag::value("format", Some('f'), "table|json", "how to show it");
 
@@ -19,7 +22,7 @@ pub const COMMANDS: &[Verb] = &[
         name: "create",
         operands: "ID",
         about: "make a container from a bundle; it waits for `start`",
-        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, SHIM, HELP],
+        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, SHIM, HOLD, DOORS, HELP],
         trailing: false,
         sealed: true,
         changes: true,
@@ -48,6 +51,8 @@ pub const COMMANDS: &[Verb] = &[
             NO_KEYRING,
             Flag::switch("detach", Some('d'), "do not wait"),
             SHIM,
+            HOLD,
+            DOORS,
             Flag::switch("keep", None, "do not delete it when it has ended"),
             Flag::switch("no-subreaper", None, "accepted for compatibility: orphans are left to init"),
             HELP,

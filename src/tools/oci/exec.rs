@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::Flag;
 use super::{Context, foreground, lifecycle, terminal};
 use crate::kernel::process;
-use crate::oci::runtime::{self, Error, ExecRequest, Result, spec};
+use crate::oci::runtime::{self, Error, ExecRequest, Joined, Result, spec};
 
 /// runc's flags.
 pub const FLAGS: &[Flag] = &[
@@ -26,11 +26,48 @@ pub const FLAGS: &[Flag] = &[
     Flag::value("preserve-fds", None, "N", "pass N more descriptors, from 3 on"),
     Flag::value("cgroup", None, "PATH", "a cgroup below the container's"),
     Flag::switch("ignore-paused", None, "also in a paused container"),
+    Flag::switch("shim", None, "leave a process with it that holds its streams and keeps how it ends; needs --hold"),
+    Flag::switch("doors", None, "with --shim: first enter the cgroups whose cgroup.procs come over standard input, a socket"),
+    Flag::value("hold", None, "FILE", "how the shim keeps it: a JSON file with socket, stdin, exit"),
     Flag::switch("help", Some('h'), "show this help"),
 ];
 
 /// `exec`.
 pub fn run(context: &Context) -> Result<ExitCode> {
+    let given = &context.arguments;
+    if given.has("shim") {
+        return super::shim::exec(context);
+    }
+    let detach = given.has("detach");
+    if !detach {
+        process::block_signals()?;
+    }
+    let joined = begin(context)?;
+    if let Some(mask) = joined.affinity {
+        // The field's tests look for this line.
+        eprintln!("initial CPU affinity: {mask:#x}");
+    }
+    context.xray.flush();
+    let mut console = joined.console;
+    if let Some(master) = &console
+        && (detach || given.value("console-socket").is_some())
+    {
+        terminal::send(context, master)?;
+        console = None;
+    }
+    if detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let exit = foreground::wait(&joined.process, console)?;
+    context.xray.exit(&format!("container/{}", lifecycle::id(context)?), exit.shell_code());
+    Ok(ExitCode::from(exit.shell_code() as u8))
+}
+
+/// Begins the process that the flags describe. Others may pause or kill the container while it runs.
+///
+/// # Errors
+/// The container does not run; the program cannot be run in it.
+pub fn begin(context: &Context) -> Result<Joined> {
     let given = &context.arguments;
     for refused in ["process-label", "apparmor"] {
         if given.value(refused).is_some_and(|value| !value.is_empty()) {
@@ -45,31 +82,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
         preserve: lifecycle::preserve(context, 0)?,
         sub_cgroup: given.value("cgroup"),
     };
-    let detach = given.has("detach");
-    if !detach {
-        process::block_signals()?;
-    }
-    let joined = runtime::exec(&entry, &lifecycle::id(context)?, &request)?;
-    if let Some(mask) = joined.affinity {
-        // The field's tests look for this line.
-        eprintln!("initial CPU affinity: {mask:#x}");
-    }
-    context.xray.flush();
-    // Others may pause or kill the container while this process runs.
-    drop(entry);
-    let mut console = joined.console;
-    if let Some(master) = &console
-        && (detach || given.value("console-socket").is_some())
-    {
-        terminal::send(context, master)?;
-        console = None;
-    }
-    if detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let exit = foreground::wait(&joined.process, console)?;
-    context.xray.exit(&format!("container/{}", lifecycle::id(context)?), exit.shell_code());
-    Ok(ExitCode::from(exit.shell_code() as u8))
+    runtime::exec(&entry, &lifecycle::id(context)?, &request)
 }
 
 /// The process that the flags describe.

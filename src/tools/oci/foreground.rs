@@ -3,8 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
+use crate::kernel::process::Signal;
 use crate::kernel::process::{self, Exit, Process};
 use crate::kernel::{poll, pty};
 use crate::oci::runtime::Result;
@@ -93,6 +92,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<bool> {
 
 fn resize(master: &OwnedFd, ours: BorrowedFd<'_>) {
     if let Some(size) = pty::size(ours) {
+        // A terminal that is gone needs no size.
         let _ = pty::set_size(master.as_fd(), size);
     }
 }

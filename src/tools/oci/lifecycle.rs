@@ -81,7 +81,7 @@ pub fn create(context: &Context) -> Result<ExitCode> {
 
 /// A container whose terminal nobody takes is ended again.
 fn abandon(error: Error, created: &Created) -> Error {
-    let _ = process::signal(std::os::fd::AsFd::as_fd(&created.process.fd), nix::sys::signal::Signal::SIGKILL as i32);
+    process::end(std::os::fd::AsFd::as_fd(&created.process.fd));
     error
 }
 

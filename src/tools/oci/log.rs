@@ -51,8 +51,8 @@ impl Log {
         } else {
             format!("time=\"{time}\" level={level} msg={message:?}")
         };
-        // A log that cannot be written has been told on standard error already: by the error itself.
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        // A log that cannot be written has been told on standard error already: by the error itself.
         let _ = opened.and_then(|mut file| writeln!(file, "{line}"));
     }
 }

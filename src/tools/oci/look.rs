@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Context, lifecycle};
 use crate::kernel::cgroup::OomWatch;
-use crate::kernel::poll;
+use crate::kernel::{ns, poll};
 use crate::oci::runtime::{Error, Result, Status};
 
 /// `state`.
@@ -48,12 +48,12 @@ pub fn list(context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `ps`: the processes of the container's cgroup, shown by the machine's ps(1) where a table is wanted.
+/// `ps`: the processes of the container's cgroup, without one those of its pid namespace, shown by the machine's ps(1) where a table is wanted.
 pub fn ps(context: &Context) -> Result<ExitCode> {
     let (_, state) = lifecycle::open(context)?;
     let pids = match state.cgroup() {
         Some(cgroup) => cgroup.all_processes()?,
-        None => state.process().map(|_| state.pid).into_iter().collect(),
+        None => state.process().map(|_| ns::processes_beside(state.pid)).unwrap_or_default(),
     };
     if context.arguments.value("format") == Some("json") {
         println!("{}", json!(pids));

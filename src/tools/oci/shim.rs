@@ -1,46 +1,88 @@
-//! `--shim`: a process of ours that stays with a container.
+//! `--shim`: a process of ours that stays with a container, or with one further process in it.
 //!
 //! ```text
 //!  oci create --shim ── clone3 ──> shim ── clone3 ──> the container's first process
-//!    <── made, or why not ──────────┤  pipes or terminal <── stdout, stderr
-//!    ends                           │  log.json: what it says, line by line
+//!    <── made, or why not ──────────┤  pipes or terminal ──> stdout, stderr; <── stdin
+//!    ends                           │  log: what it says, line by line
+//!                                   │  socket: whoever wants to see and type (`--hold`)
 //!                                   └─ exit.json: how it ended; then the shim ends
 //! ```
 //!
-//! Whoever asked for the container may end: the shim is its parent, in a session of its own, and holds its pidfd and its output. It is a copy of this
-//! small process, single-threaded from birth, and rests in poll(2). Both files are opened before the container runs and stay those of
-//! this container, even when its id is deleted and taken again. The log has the shape of Docker's `json-file` driver. Left out: attaching to a
-//! container's input, which is the engine's.
+//! Whoever asked for the container may end: the shim is its parent, in a session of its own, and holds its pidfd, its output and its terminal. It is a
+//! copy of this small process, single-threaded from birth, and rests in poll(2). Its files are opened before the container runs and stay those of
+//! this container, even when its id is deleted and taken again. The log has the shape of Docker's `json-file` driver.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use nix::sched::CloneFlags;
 use serde_json::{Value, json};
 
-use super::{Context, lifecycle, log::Log, terminal};
+use super::{Context, exec as further, lifecycle, log::Log, terminal};
+use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Exit, Process};
 use crate::kernel::{exec, poll, socket};
-use crate::oci::runtime::{self, Created, Error, Request, Result};
+use crate::oci::runtime::hold::Hold;
+use crate::oci::runtime::{self, Error, Request, Result};
 
-/// The longest piece of a line that goes into one record of the log, as in Docker.
-const PIECE: usize = 16 * 1024;
-/// How long the last output of a container that has ended may take to come.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+mod clients;
+mod record;
+mod stay;
+
+use record::Record;
+use stay::Streams;
 
 /// Creates the container in a shim, and waits until it is made.
 ///
 /// # Errors
 /// The container's own, or the shim cannot be started.
 pub fn create(context: &Context, request: &Request<'_>) -> Result<ExitCode> {
+    enter(context)?;
+    beside(|caller| {
+        let hold = hold(context)?;
+        live(context, hold, caller, |hold| make(context, request, hold))
+    })
+}
+
+/// Runs a further process in a container in a shim, and waits until it runs.
+///
+/// # Errors
+/// As [`create`].
+pub fn exec(context: &Context) -> Result<ExitCode> {
+    enter(context)?;
+    beside(|caller| {
+        let hold = hold(context)?;
+        live(context, hold, caller, |hold| join(context, hold))
+    })
+}
+
+/// `--doors`: goes to where the container's cgroup will be below. A process beside it may not move another one there.
+fn enter(context: &Context) -> Result<()> {
+    if !context.arguments.has("doors") {
+        return Ok(());
+    }
+    let Some((_, doors)) = socket::receive(std::io::stdin().as_fd())? else { return Err(Error::new("--doors: nobody has sent any")) };
+    for door in &doors {
+        poll::write_all(door.as_fd(), b"0").map_err(|error| Error::from(error).during("--doors: enter the cgroup of containers"))?;
+    }
+    Ok(())
+}
+
+/// The settings of `--hold`; without it only the log and the end are kept.
+fn hold(context: &Context) -> Result<Option<Hold>> {
+    let Some(file) = context.arguments.value("hold") else { return Ok(None) };
+    let bytes = crate::kernel::fs::read_bytes(Path::new(file))?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::new(format!("--hold `{file}`: {error}")))
+}
+
+/// Clones the shim, and waits for its answer.
+fn beside(live: impl FnOnce(OwnedFd) -> Result<()>) -> Result<ExitCode> {
     let (ours, theirs) = socket::pair()?;
     let shim = process::clone3(CloneFlags::empty(), None, || {
         crate::kernel::program::close(&ours);
-        i32::from(live(context, request, theirs).is_err())
+        i32::from(live(theirs).is_err())
     })?;
     let Some((answer, _)) = socket::receive(ours.as_fd())? else {
         let exit = process::wait(shim.fd.as_fd())?;
@@ -52,26 +94,32 @@ pub fn create(context: &Context, request: &Request<'_>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the shim reads from.
-struct Streams {
-    /// Name in the log, and the end to read; none when it has ended.
-    open: Vec<(&'static str, OwnedFd)>,
+/// What a shim holds: the process, its ends of the streams, and where all is told.
+struct Held {
+    process: Process,
+    streams: Streams,
+    warnings: Vec<Error>,
+    log: Option<Record>,
+    exit: File,
+    socket: Option<OwnedFd>,
 }
 
-fn live(context: &Context, request: &Request<'_>, caller: OwnedFd) -> Result<()> {
-    let answer = move |answer: std::result::Result<Vec<Error>, &Error>| {
+fn live(context: &Context, hold: Option<Hold>, caller: OwnedFd, make: impl FnOnce(Option<&Hold>) -> Result<Held>) -> Result<()> {
+    let answer = move |answer: std::result::Result<&[Error], &Error>| {
         let bytes = serde_json::to_vec(&answer).unwrap_or_default();
         socket::send(caller.as_fd(), &bytes, &[])
     };
-    match make(context, request) {
-        Ok((created, streams, log, exit)) => {
-            let Created { entry, state, process, warnings, .. } = created;
-            // Others may kill and delete it from now on.
-            drop(entry.release());
-            answer(Ok(warnings))?;
-            let ended = stay(&process, streams, log)?;
+    match make(hold.as_ref()) {
+        Ok(held) => {
+            answer(Ok(&held.warnings))?;
+            // The caller sees that the answer is the last.
+            drop(answer);
+            let (process, exit) = (held.process, held.exit);
+            let mut keeper = stay::Keeper::new(held.streams, held.log, held.socket, hold.as_ref());
+            let ended = keeper.until_the_end(&process)?;
             keep(exit, ended)?;
-            context.xray.exit(&format!("container/{}", state.id), ended.shell_code());
+            context.xray.exit(&format!("container/{}", lifecycle::id(context)?), ended.shell_code());
+            keeper.farewell(ended.shell_code());
             Ok(())
         }
         Err(error) => {
@@ -81,110 +129,82 @@ fn live(context: &Context, request: &Request<'_>, caller: OwnedFd) -> Result<()>
     }
 }
 
-/// Makes the container with its output in our hands.
-fn make(context: &Context, request: &Request<'_>) -> Result<(Created, Streams, File, File)> {
+/// The other ends of a process's streams, to be put in place before it is made.
+struct Ends {
+    out: OwnedFd,
+    err: OwnedFd,
+    stdin: Option<OwnedFd>,
+    null: File,
+}
+
+/// Makes pipes, and puts their other ends to where a new process takes them from.
+fn pipes(stdin: bool) -> Result<Ends> {
     process::begin_session()?;
     let ((out, out_theirs), (err, err_theirs)) = (exec::pipe()?, exec::pipe()?);
     let null =
         OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|error| Error::new(format!("open /dev/null: {error}")))?;
-    exec::place_standard(vec![null.as_fd(), out_theirs.as_fd(), err_theirs.as_fd()])?;
-    drop((out_theirs, err_theirs));
+    let input = if stdin { Some(exec::pipe()?) } else { None };
+    let read = input.as_ref().map_or_else(|| null.as_fd(), |(read, _)| read.as_fd());
+    exec::place_standard(vec![read, out_theirs.as_fd(), err_theirs.as_fd()])?;
+    Ok(Ends { out, err, stdin: input.map(|(_, write)| write), null })
+}
+
+impl Ends {
+    /// The process is made: what is its is no longer ours, or we would wait for ourselves at the end.
+    fn streams(self, console: Option<OwnedFd>) -> Result<Streams> {
+        exec::place_standard(vec![self.null.as_fd(), self.null.as_fd(), self.null.as_fd()])?;
+        Streams::new(self.out, self.err, self.stdin, console)
+    }
+}
+
+/// Makes the container with its streams in our hands.
+fn make(context: &Context, request: &Request<'_>, hold: Option<&Hold>) -> Result<Held> {
+    let ends = pipes(hold.is_some_and(|hold| hold.stdin))?;
     let mut created = runtime::create(request)?;
-    let begun = begin(context, request, &mut created);
-    // Our own ends go, or we would wait for ourselves at the end.
-    exec::place_standard(vec![null.as_fd(), null.as_fd(), null.as_fd()])?;
-    match begun {
-        Ok((log, exit)) => {
-            let mut open = vec![("stdout", out), ("stderr", err)];
-            open.extend(created.console.take().map(|master| ("stdout", master)));
-            Ok((created, Streams { open }, log, exit))
+    let begun = (|| {
+        let console = created.console.take();
+        if let Some(console) = console.as_ref().filter(|_| context.arguments.value("console-socket").is_some()) {
+            terminal::send(context, console)?;
+        }
+        if !request.wait {
+            lifecycle::poststart(&created);
+        }
+        let log = match hold {
+            Some(hold) => hold.log.as_ref().map(|path| Record::open(path, hold)).transpose()?,
+            None => Some(Record::open(&created.entry.log(), &Hold::default())?),
+        };
+        let socket = hold.map(|hold| socket::listen_stream(&hold.socket, 0o600)).transpose()?;
+        Ok((open(&created.entry.exit_file())?, log, socket, console.filter(|_| context.arguments.value("console-socket").is_none())))
+    })();
+    match begun.and_then(|(exit, log, socket, console)| Ok((exit, log, socket, ends.streams(console)?))) {
+        Ok((exit, log, socket, streams)) => {
+            // Others may kill and delete it from now on.
+            drop(created.entry.release());
+            Ok(Held { process: created.process, streams, warnings: created.warnings, log, exit, socket })
         }
         Err(error) => {
-            let _ = process::signal(created.process.fd.as_fd(), nix::sys::signal::Signal::SIGKILL as i32);
-            let _ = process::wait(created.process.fd.as_fd());
+            process::end(created.process.fd.as_fd());
             Err(error)
         }
     }
 }
 
-fn begin(context: &Context, request: &Request<'_>, created: &mut Created) -> Result<(File, File)> {
-    if context.arguments.value("console-socket").is_some()
-        && let Some(console) = created.console.take()
-    {
-        terminal::send(context, &console)?;
-    }
-    if !request.wait {
-        lifecycle::poststart(created);
-    }
-    Ok((open(&created.entry.log(), true)?, open(&created.entry.exit_file(), false)?))
+/// The same with a further process in a container.
+fn join(context: &Context, hold: Option<&Hold>) -> Result<Held> {
+    let wrong = || Error::new("exec --shim needs --hold with a socket and a place for the end");
+    let hold = hold.ok_or_else(wrong)?;
+    let exit = open(hold.exit.as_ref().ok_or_else(wrong)?)?;
+    let ends = pipes(hold.stdin)?;
+    // Before the process: nobody must miss its end.
+    let socket = socket::listen_stream(&hold.socket, 0o600)?;
+    let joined = further::begin(context)?;
+    let streams = ends.streams(joined.console)?;
+    Ok(Held { process: joined.process, streams, warnings: Vec::new(), log: None, exit, socket: Some(socket) })
 }
 
-fn open(path: &Path, append: bool) -> Result<File> {
-    let opened = OpenOptions::new().create(true).write(true).append(append).open(path);
+fn open(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().create(true).write(true).truncate(true).open(path);
     opened.map_err(|error| Error::new(format!("make `{}`: {error}", path.display())))
-}
-
-/// Copies what the container says into the log until it has ended.
-fn stay(process: &Process, streams: Streams, mut log: File) -> Result<Exit> {
-    let mut streams: Vec<Stream> = streams.open.into_iter().map(|(name, from)| Stream { name, from, line: Vec::new() }).collect();
-    let mut ended = None;
-    loop {
-        let mut watched: Vec<BorrowedFd<'_>> = streams.iter().map(|stream| stream.from.as_fd()).collect();
-        if ended.is_none() {
-            watched.push(process.fd.as_fd());
-        }
-        let ready = poll::readable(&watched, ended.map(|_| LAST_WORDS))?;
-        let (all, count) = (watched.len(), streams.len());
-        drop(watched);
-        if ended.is_none() && ready.contains(&(all - 1)) {
-            ended = Some(process::wait(process.fd.as_fd())?);
-        }
-        let over: Vec<usize> = ready.iter().copied().filter(|place| *place < count && !streams[*place].copy(&mut log)).collect();
-        // From the back, so that the places before stay what they are.
-        over.into_iter().rev().for_each(|place| streams.remove(place).end(&mut log));
-        if let Some(exit) = ended
-            && (streams.is_empty() || ready.is_empty())
-        {
-            streams.into_iter().for_each(|stream| stream.end(&mut log));
-            return Ok(exit);
-        }
-    }
-}
-
-/// One end of the container's output, and its line that is not complete yet.
-struct Stream {
-    name: &'static str,
-    from: OwnedFd,
-    line: Vec<u8>,
-}
-
-impl Stream {
-    /// Takes what is there; false at its end.
-    fn copy(&mut self, log: &mut File) -> bool {
-        let Ok(Some(bytes)) = poll::read_some(self.from.as_fd()) else { return false };
-        self.line.extend(bytes);
-        while let Some(end) =
-            self.line.iter().position(|byte| *byte == b'\n').map(|at| at + 1).or((self.line.len() >= PIECE).then_some(PIECE))
-        {
-            for piece in self.line.drain(..end).collect::<Vec<u8>>().chunks(PIECE) {
-                record(log, self.name, piece);
-            }
-        }
-        true
-    }
-
-    /// What is left of a last line without an end.
-    fn end(self, log: &mut File) {
-        if !self.line.is_empty() {
-            record(log, self.name, &self.line);
-        }
-    }
-}
-
-/// A full disk loses output, not the container.
-fn record(log: &mut File, stream: &str, piece: &[u8]) {
-    let record = json!({ "log": String::from_utf8_lossy(piece), "stream": stream, "time": runtime::timestamp() });
-    let _ = log.write_all(format!("{record}\n").as_bytes());
 }
 
 /// Keeps how it ended, in one write.

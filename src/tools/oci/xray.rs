@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -30,6 +31,21 @@ const OUTSIDE: Step =
 
 /// Most events of one message to the journal: a message must fit into a socket's buffer.
 const BATCH: usize = 100;
+
+/// A line of the file. Written as it is, without a tree of values in between: that was most of what an X-ray cost.
+#[derive(Serialize)]
+struct Line<'a> {
+    step: &'a str,
+    sees: &'a str,
+    page: &'a str,
+    pid: u32,
+    args: &'a str,
+    result: i64,
+    took_ns: u64,
+    seq: u64,
+    at: u64,
+    call: &'a str,
+}
 
 /// The X-ray of one command.
 #[derive(Default)]
@@ -77,6 +93,7 @@ impl Xray {
     pub fn exit(&self, subject: &str, status: i32) {
         self.flush();
         if let Some((client, cause)) = &self.journal {
+            // As in `write`: a help for learners, and no reason to fail.
             let _ =
                 client.emit(&Event { cause: *cause, data: json!({"status": status}), ..Event::new("runtime", "container.exit", subject) });
         }
@@ -85,11 +102,18 @@ impl Xray {
     /// Where it goes is a help for learners: when the disk is full or the bottle ends, the container goes on all the same.
     fn write(&self, records: &[Record]) {
         if let Some(file) = &self.file {
-            let lines: String = records.iter().map(|record| format!("{}\n", self.line(record))).collect();
-            let _ = file.borrow_mut().write_all(lines.as_bytes());
+            let mut lines = Vec::with_capacity(records.len() * 256);
+            for record in records {
+                // Strings and numbers always have a text, and memory takes it.
+                let _ = serde_json::to_writer(&mut lines, &self.line(record));
+                lines.push(b'\n');
+            }
+            // See above: no reason to fail.
+            let _ = file.borrow_mut().write_all(&lines);
         }
         if let Some((client, cause)) = &self.journal {
             let events: Vec<Event> = records.iter().map(|record| self.event(record, *cause)).collect();
+            // See above: no reason to fail.
             let _ = events.chunks(BATCH).try_for_each(|batch| client.emit_all(batch).map(drop));
         }
     }
@@ -98,12 +122,20 @@ impl Xray {
         (record.step as usize).checked_sub(1).and_then(|index| self.steps.get(index)).unwrap_or(&OUTSIDE)
     }
 
-    fn line(&self, record: &Record) -> Value {
-        let mut line = self.data(record);
-        line["seq"] = json!(record.seq);
-        line["at"] = json!(record.started);
-        line["call"] = json!(record.call);
-        line
+    fn line<'a>(&'a self, record: &'a Record) -> Line<'a> {
+        let step = self.step(record);
+        Line {
+            step: step.name,
+            sees: step.sees,
+            page: step.page,
+            pid: record.pid,
+            args: &record.args,
+            result: record.result,
+            took_ns: record.took.as_nanos() as u64,
+            seq: record.seq,
+            at: record.started,
+            call: &record.call,
+        }
     }
 
     fn event(&self, record: &Record, cause: u64) -> Event {

@@ -30,6 +30,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// A person who types at prompts with this state folder and course.
     pub fn new(state: PathBuf, course: Option<PathBuf>, rootless: bool) -> Self {
         Terminal { state, course, rootless, counter: 0 }
     }
@@ -46,6 +47,7 @@ impl Typist for Terminal {
         let journal = state.join("bottles").join(BOTTLE).join("journal.jsonl");
         // A program that seemed to wait may have let the prompt fall a line behind: the last check counts when the journal has it.
         let typed = console.lines.iter().filter(|line| line.text.trim() == ":check").count();
+        // One that does not come is seen in the journal below.
         let _ = poll::until("the last check", poll::stretched(PATIENCE) / 4, || Ok(checks(&reader::read(&journal)?).len() >= typed));
         let events = reader::read(&journal).map_err(|error| error.to_string())?;
         prompt.quit()?;
@@ -85,6 +87,8 @@ impl Prompt {
         let end = |slave: &OwnedFd| slave.try_clone().map(Stdio::from).map_err(|error| told("share the terminal")(&error));
         command.stdin(end(&slave)?).stdout(end(&slave)?).stderr(end(&slave)?);
         let child = command.spawn().map_err(|error| told("start `setsid` (util-linux)")(&error))?;
+        // While we hold the other end of the terminal, the end of a program that cannot start would never be read.
+        drop((command, slave));
         let mut prompt = Prompt { child, master: master.into(), seen: String::new(), waits: String::new() };
         prompt.wait()?;
         Ok(prompt)
@@ -183,6 +187,7 @@ impl Drop for Prompt {
     /// A prompt that was given up loses its terminal and ends its bottle; it must not stay behind as a zombie.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
+            // It may end at this moment, and is then reaped.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{clean, root, typed, typed_with};
+use super::{MAKE_ROOM, clean, root, typed, typed_with};
 use crate::support::{Sandbox, binary, has_program, skip};
 
 /// Settings of the machine that change by themselves, or with any program.
@@ -116,7 +116,7 @@ fn a_memory_hog_in_a_fence_is_killed_and_the_bottle_has_a_ceiling_below_the_mach
                  (echo $BASHPID > $g/cgroup.procs; yes | tr \\\\n x | head -c 1048576000 | grep n; echo ended $?)\n\
                  echo ceiling $(cat $c); (echo 99999999999999 > $c) 2>/dev/null && echo RAISED\n\
                  echo still here\n";
-    let output = typed(&sandbox, lines);
+    let output = typed(&sandbox, &format!("{MAKE_ROOM}{lines}"));
     if !output.stdout.contains("fenced") {
         return skip("escape_hog", "this machine gives a bottle no memory controller");
     }

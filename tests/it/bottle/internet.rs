@@ -79,6 +79,8 @@ i=0; until $B hosts >/dev/null 2>&1; do i=$((i+1)); [ $i -lt 3000 ] || exit 9; s
 echo during: $(ip -o link | grep -c btl) $(nft list tables | grep -c bottleship) $(cat /proc/sys/net/ipv4/ip_forward)
 for p in $(pgrep -x keeper); do grep -qz \"^BOTTLESHIP_STATE=$BOTTLESHIP_STATE$\" /proc/$p/environ && kill -9 $p; done
 wait $prompt
+# The prompt's end is not yet that of the bottle's last process.
+i=0; until $B doctor --left >/dev/null 2>&1 || [ $i -ge 500 ]; do i=$((i+1)); sleep 0.02; done
 {LEFT}$B doctor --left && echo clean
 "
     );

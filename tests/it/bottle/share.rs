@@ -43,5 +43,7 @@ fn a_folder_that_would_give_the_machine_away_is_refused() {
         let output = sandbox.bottleship(["--plain", "--share"]).args([&path]).input("echo started\n").exits(125);
         assert!(output.stderr.contains("share `") && output.stderr.contains("hint:"), "{bad}: {output}");
         assert!(!output.stdout.contains("started"), "{bad}: {output}");
+        let aside = fs::read_dir(state.join("bin")).map_or(0, Iterator::count);
+        assert_eq!(aside, 0, "{bad}: what was set aside for the world that did not come is gone");
     }
 }

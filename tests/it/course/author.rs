@@ -95,3 +95,24 @@ fn lab_dev_loads_again_on_every_save_and_ends_with_ctrl_c() {
     assert!(left.is_empty(), "bottles are left: {left:?}");
     assert!(!sandbox.state().join("progress").exists(), "an author's trial is no progress");
 }
+
+#[test]
+fn lab_dev_ends_at_ctrl_c_while_a_line_runs() {
+    let sandbox = Sandbox::new();
+    let course = new_lab(&sandbox);
+    let call = sandbox.bottleship(["lab", "dev", "labs/demo/word", "--plain"]).folder(&course);
+    let mut desk = Terminal::start(&call, 300, 40);
+    desk.expect("sealed: not yet", PATIENCE);
+    desk.line("sleep 1000");
+    let bottles = sandbox.state().join("bottles");
+    crate::support::eventually("the line to be journalled", PATIENCE, || {
+        let journals = fs::read_dir(&bottles).ok()?.flatten().map(|bottle| bottle.path().join("journal.jsonl"));
+        let texts = journals.filter_map(|journal| fs::read_to_string(journal).ok());
+        texts.into_iter().any(|text| text.contains("sleep 1000")).then_some(())
+    });
+    desk.send("\u{3}");
+    // Half of what a line may take.
+    assert!(desk.ends(std::time::Duration::from_secs(30)).success(), "{}", desk.seen());
+    let left: Vec<_> = fs::read_dir(&bottles).map(Iterator::collect).unwrap_or_default();
+    assert!(left.is_empty(), "bottles are left: {left:?}");
+}

@@ -1,10 +1,11 @@
 //! Every course command, through the real prompt: as a script, and on a terminal.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::{PATIENCE, bottleship, typed};
-use crate::support::Sandbox;
+use crate::support::{Rights, Sandbox, rights};
 use crate::terminal::Terminal;
 
 const LESSON: &str = r#"---
@@ -163,6 +164,19 @@ fn what_belongs_to_later_parts_says_what_it_needs() {
 }
 
 #[test]
+fn a_step_that_was_revealed_gives_no_points() {
+    script(&[
+        (":goto test/lab", "Keep the word."),
+        (":reveal", "cp /srv/given /srv/kept"),
+        ("cp /srv/given /srv/kept", ""),
+        ("chmod 0444 /srv/kept", ""),
+        (":check", "kept: pass, 0 of 4 points"),
+        (":report", "0 of"),
+        (":quit", ""),
+    ]);
+}
+
+#[test]
 fn a_lab_counts_partial_points_knows_mistakes_and_what_must_last() {
     script(&[
         (":goto test/lab", "Keep the word."),
@@ -206,7 +220,7 @@ fn the_last_check_looks_again_at_what_must_last() {
     let good = end("true");
     assert!(good.contains("said: pass") && good.contains("Done."), "{good}");
     let gone = end("rm /srv/given");
-    assert!(gone.contains("The given word: no such file."), "{gone}");
+    assert!(gone.contains("There is no /srv/given."), "{gone}");
     assert!(!gone.contains("Done."), "{gone}");
     let back = end("mv /srv/given /srv/x\nmv /srv/x /srv/given");
     assert!(back.contains("It was away after `mv /srv/given /srv/x`."), "{back}");
@@ -252,7 +266,11 @@ fn the_verbs_work_on_a_terminal() {
         (":back", "step 1 of 3"),
         (":reset", "A fresh world"),
         (":play", "Nothing in it counts"),
+        // Hints in the copy go on from where they were, and are not counted.
+        (":hint", "Hint 2 of 3"),
+        (":hint", "Hint 3 of 3"),
         (":done", "Back in your own world."),
+        (":hint", "Hint 2 of 3"),
         (":pause", "`:pause` stops"),
     ] {
         prompt.line(line);
@@ -260,4 +278,25 @@ fn the_verbs_work_on_a_terminal() {
     }
     prompt.line(":quit");
     assert!(prompt.ends(PATIENCE).success(), "{}", prompt.seen());
+}
+
+/// A folder that only leads to something new is not new, and what the machine had is changed or gone.
+#[test]
+fn a_diff_tells_what_came_what_changed_and_what_went() {
+    let sandbox = Sandbox::new();
+    let course = course(&sandbox);
+    let before = fs::metadata("/srv").expect("the machine has /srv").permissions().mode() & 0o7777;
+    let lines = "mkdir -p /opt/new/deep\nchmod 0711 /srv\nrm /etc/passwd\necho 'crew:x:4711:' >> /etc/group\n:diff\n";
+    let said = typed(&sandbox, &course, lines);
+    let names = |line: &&str| line.get(1..).is_some_and(|rest| rest.starts_with(" file /") || rest.starts_with(" folder /"));
+    let told: Vec<&str> = said.lines().filter(names).collect();
+    let mut wanted = vec!["- file /etc/passwd".to_owned(), "+ folder /opt/new".into(), "+ folder /opt/new/deep".into()];
+    wanted.push(format!("~ folder /srv mode: {before:04o} -> 0711"));
+    if rights() == Rights::Root {
+        // An ordinary user's bottle cannot write to files of the machine's root.
+        wanted.push("~ file /etc/group".to_owned());
+    }
+    // In the order of their names.
+    wanted.sort_by(|one, other| one.split(' ').nth(2).cmp(&other.split(' ').nth(2)));
+    assert_eq!(told, wanted, "{said}");
 }

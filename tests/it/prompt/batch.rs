@@ -1,6 +1,8 @@
 //! Without a terminal: pipes and scripts, and their exit codes.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
 
 use super::bottleship;
 use crate::support::{Rights, Sandbox, rights};
@@ -13,6 +15,23 @@ fn a_pipe_is_typed_line_by_line() {
         assert!(output.stdout.contains(expected), "{expected} is missing in {output}");
     }
     assert!(!output.stdout.contains('\x1b') && !output.stdout.contains('\r'), "{output}");
+}
+
+#[test]
+fn a_line_is_answered_before_the_next_is_typed() {
+    let sandbox = Sandbox::new();
+    let mut command = bottleship(&sandbox, &[]).command();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start bottleship");
+    let mut pipe = child.stdin.take().expect("its input");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    for number in [2, 3, 4] {
+        writeln!(pipe, "echo $(({number} * {number}))").expect("type a line");
+        // Were the whole input read first, this would wait for ever: the input is still open. (The runner ends a test that hangs.)
+        let said = lines.next().expect("an answer").expect("a line of text");
+        assert_eq!(said, (number * number).to_string());
+    }
+    drop(pipe);
+    assert!(child.wait().expect("its end").success());
 }
 
 #[test]

@@ -40,6 +40,23 @@ fn the_prompt_goes_on_in_new_namespaces_and_the_course_with_it() {
     assert!(prompt.line("hostname").0.contains("bench"));
 }
 
+/// On v2 the host's cgroup may then hold no processes: the new shell begins in a leaf of it. On v1 there is nothing to hand down.
+#[test]
+fn a_shell_comes_back_where_the_cgroup_has_handed_its_controllers_down() {
+    let mut prompt = Prompt::start(&[], 80);
+    let (shown, status) = prompt.line(
+        "cd /sys/fs/cgroup; [ ! -e cgroup.subtree_control ] || { mkdir others && echo $$ > others/cgroup.procs && echo +pids > cgroup.subtree_control && echo handed down; }",
+    );
+    assert_eq!(status, 0, "{shown}");
+    for _ in 0..2 {
+        let (shown, _) = prompt.line("gone=1; exit 3");
+        assert!(bare(&shown).contains("Your shell has ended; this is a new one."), "{shown}");
+        let (shown, status) = prompt.line("echo gone${gone-}; cat /proc/self/cgroup");
+        assert!(shown.contains("gone\r\n"), "{shown}");
+        assert_eq!(status, 0, "{shown}");
+    }
+}
+
 #[test]
 fn the_shells_end_is_told_and_a_new_one_comes() {
     let mut prompt = Prompt::start(&[], 80);
@@ -69,6 +86,9 @@ fn a_program_without_marks_has_the_terminal_and_the_course_is_a_key_away() {
 
 #[test]
 fn full_screen_programs_have_the_whole_terminal() {
+    if !crate::support::has_program("less") {
+        return crate::support::skip("full_screen_programs_have_the_whole_terminal", "less is not installed");
+    }
     let mut prompt = Prompt::start(&[], 80);
     prompt.terminal.line("seq 1000 | less");
     prompt.terminal.expect("\x1b]7791;repl;raw\x07", PATIENCE);

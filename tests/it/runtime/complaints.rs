@@ -33,6 +33,14 @@ fn slips() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The text of the line that a complaint points to, for its number: a config for an ordinary user has more lines before it.
+fn with_lines(said: &str, config: &str) -> String {
+    let Some((before, rest)) = said.split_once("config.json:") else { return said.to_owned() };
+    let (number, after) = rest.split_once(':').expect("a number and a colon");
+    let line = number.parse::<usize>().ok().and_then(|number| config.lines().nth(number - 1)).expect("a line of the file");
+    format!("{before}config.json, at {}:{after}", line.trim().trim_end_matches(','))
+}
+
 #[test]
 fn complaints_about_config_json() {
     let place = if rustix::process::geteuid().is_root() { Place::Machine } else { Place::Ordinary };
@@ -44,9 +52,10 @@ fn complaints_about_config_json() {
             Value::Array(list) => list[key.parse::<usize>().expect("an index")] = value.clone(),
             parent => parent[key] = value.clone(),
         }
-        std::fs::write(world.work().join("bundle/config.json"), format!("{:#}", world.config)).expect("write");
+        let config = format!("{:#}", world.config);
+        std::fs::write(world.work().join("bundle/config.json"), &config).expect("write");
         let output = world.oci(&["run", &world.id()]).exits(1);
-        let said = output.stderr.replace(&world.work().display().to_string(), "WORK").replace(&world.id(), "ID");
+        let said = with_lines(&output.stderr, &config).replace(&world.work().display().to_string(), "WORK").replace(&world.id(), "ID");
         writeln!(all, "## {pointer} = {value}\n{said}").expect("a string takes everything");
         assert_eq!(world.oci(&["list", "-q"]).succeeds().stdout, "", "a container that was refused left something: {output}");
     }

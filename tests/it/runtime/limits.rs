@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Place, World, where_limits_are};
-use crate::support::{Call, skip};
+use crate::support::{Call, skip, unified_cgroups};
 
 #[test]
 fn paused_updated_and_resumed() {
     where_limits_are("paused_updated_and_resumed", |mut world| {
         world.config["linux"]["resources"] = json!({"pids": {"limit": 40}});
-        let output = world.tell(
+        let output = world.tell_limited(
             "oci run --detach $id < /dev/null > /dev/null 2>&1; echo run=$?\n\
              oci pause $id; echo pause=$? $(status $id)\n\
              oci exec $id true; echo exec paused=$?\n\
@@ -43,7 +43,7 @@ fn out_of_memory_is_an_event() {
         // The hog begins when events listens: it waits for a line.
         world.runs("cat /tmp/go > /dev/null; tail /dev/zero");
         world.config["linux"]["resources"] = json!({"memory": {"limit": 33_554_432, "swap": 33_554_432}});
-        let output = world.tell(
+        let output = world.tell_limited(
             "mkfifo rootfs/tmp/go\n\
              oci run --detach $id < /dev/null > /dev/null 2>&1; echo run=$?\n\
              oci events --interval 10ms $id > $work/events & events=$!\n\
@@ -55,6 +55,28 @@ fn out_of_memory_is_an_event() {
         let oom = output.stdout.lines().find_map(|line| serde_json::from_str::<Value>(line).ok().filter(|event| event["type"] == "oom"));
         assert!(oom.is_some_and(|event| event["id"] == json!(world.id())), "{:?}: {output}", world.place());
     });
+}
+
+/// A bench has the learner's shell in its top cgroup. On v2 that group can hand no controller to a container then: refused, with the way out.
+#[test]
+fn a_limit_below_a_cgroup_with_processes_is_refused_with_the_way_out() {
+    let test = "a_limit_below_a_cgroup_with_processes";
+    let mut world = match World::new(Place::Bench) {
+        Ok(world) if unified_cgroups() => world,
+        Ok(_) => return skip(test, "the controllers of this machine are on cgroup v1 (or hybrid): `./test vm` runs it"),
+        Err(why) => return skip(test, &why),
+    };
+    world.config["linux"]["resources"] = json!({"pids": {"limit": 40}});
+    let output = world.tell(
+        "oci run --detach $id < /dev/null > refused 2>&1; echo refused=$?\n\
+         cat refused; oci list --quiet | wc -l; ls -d /sys/fs/cgroup/$id\n\
+         make_room\n\
+         oci run --detach $id < /dev/null > /dev/null 2>&1; echo run=$? $(cat /sys/fs/cgroup/$id/pids.max)",
+    );
+    for wanted in ["refused=1", "processes of its own", "hint: move its processes into a child cgroup first", "\n0\n", "run=0 40"] {
+        assert!(output.stdout.contains(wanted), "`{wanted}`: {output}");
+    }
+    assert!(output.stderr.contains("No such file") || output.stdout.contains("No such file"), "the cgroup stays: {output}");
 }
 
 #[test]
@@ -72,6 +94,37 @@ fn a_network_device_moves_in_with_its_address() {
     // Without the device.
     let output = world.oci(&["run", &world.id()]).exits(1);
     assert!(output.stderr.contains("linux.netDevices.v0") && output.stderr.contains("hint:"), "{output}");
+}
+
+/// A start that fails after the device has moved: it comes home from a namespace that lives on, and from one that does not.
+#[test]
+fn a_network_device_comes_home_when_the_start_fails() {
+    let Ok(mut world) = World::new(Place::Machine) else { return skip("a_network_device_comes_home", "needs root") };
+    world.config["process"]["args"] = json!(["/bin/no-such-program"]);
+    world.config["linux"]["netDevices"] = json!({"v0": {"name": "eth7"}});
+    let network = |world: &mut World, path: Option<&str>| {
+        let namespaces = world.config["linux"]["namespaces"].as_array_mut().expect("a list");
+        namespaces.retain(|namespace| namespace["type"] != "network");
+        namespaces.push(path.map_or_else(|| json!({"type": "network"}), |path| json!({"type": "network", "path": path})));
+    };
+    let file = world.work().join("netns").display().to_string();
+    for path in [None, Some(file.as_str())] {
+        network(&mut world, path);
+        world.prepare();
+        let run = world.oci(&["run", &world.id()]);
+        let command = run.command();
+        // A second network namespace is held by a file that is bound over.
+        let script = "file=$0; touch \"$file\"; unshare --net=\"$file\" true || exit 98\n\
+                      ip link add v0 type veth peer name v1 && ip addr add 10.9.9.1/24 dev v0 && ip link set v0 up || exit 97\n\
+                      \"$@\" && exit 96\n\
+                      ip -4 addr show dev v0; nsenter --net=\"$file\" ip -o link";
+        let call = Call::new("unshare").args(["--net", "--mount", "sh", "-c", script, &file]);
+        let call = call.args([command.get_program()]).args(command.get_args());
+        let output = call.folder(world.work().join("bundle")).output();
+        assert!(output.code() == 0 && output.stderr.contains("no-such-program"), "{path:?}: {output}");
+        assert!(output.stdout.contains("10.9.9.1/24") && output.stdout.contains("UP"), "{path:?}: {output}");
+        assert!(!output.stdout.contains("eth7"), "{path:?}: {output}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Place;
 use super::everywhere;
+use crate::support::bundle;
 
 #[test]
 fn a_life_by_its_commands() {
@@ -187,7 +188,7 @@ fn a_relative_root_is_the_same_from_everywhere() {
 fn clocks_of_a_new_time_namespace_are_set() {
     everywhere("clocks", |mut world| {
         world.runs("cat /proc/uptime");
-        world.config["linux"]["namespaces"].as_array_mut().expect("a list").push(json!({"type": "time"}));
+        bundle::push(&mut world.config, "/linux/namespaces", json!({"type": "time"}));
         world.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 864_000_000}});
         let output = world.tell("oci run $id");
         let uptime = output.stdout.lines().find_map(|line| line.split('.').next()?.parse::<u64>().ok());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Place, World};
-use crate::support::{Call, Sandbox, has_program, skip};
+use crate::support::{Call, Sandbox, bundle, has_program, skip};
 
 /// The calls that change something about a process or its world: all of them that both sides can name. What is left out only looks (read, stat,
 /// open for reading), manages memory, or is how parent and child talk.
@@ -98,7 +98,7 @@ fn a_start_is_what_strace_sees() {
     }
     let Ok(mut world) = World::new(Place::Machine) else { return skip("a_start_is_what_strace_sees", "needs root") };
     world.runs("exit 0");
-    world.config["linux"]["namespaces"].as_array_mut().expect("a list").push(json!({"type": "cgroup"}));
+    bundle::push(&mut world.config, "/linux/namespaces", json!({"type": "cgroup"}));
     world.config["linux"]["seccomp"] =
         json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]});
     world.config["root"]["readonly"] = json!(true);

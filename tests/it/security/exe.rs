@@ -8,7 +8,10 @@ use crate::support::{Call, eventually};
 
 /// A copy of the binary, so that a successful attack spoils a copy.
 fn copy(bundle: &Bundle) -> PathBuf {
-    let copy = bundle.folder().join("bottleship");
+    copy_to(bundle.folder().join("bottleship"))
+}
+
+fn copy_to(copy: PathBuf) -> PathBuf {
     fs::copy(binary(), &copy).expect("copy the binary");
     copy
 }
@@ -44,6 +47,46 @@ fn cve_2019_5736_a_container_that_overwrites_who_enters() {
     fs::write(bundle.rootfs().join("tmp/stop"), "").unwrap();
     let _ = bundle.runtime_at(&copy, ["delete", "--force", &id]).output();
     assert!(after == before, "the runtime's executable was changed");
+}
+
+/// Where no overlay can be laid over the runtime's folder (here: its name would be read as two layers) the runtime goes on from a copy in memory,
+/// which nobody can write.
+#[test]
+fn cve_2019_5736_a_copy_in_memory_where_there_can_be_no_overlay() {
+    let Some(mut bundle) = Bundle::new("cve_2019_5736", "sleep 1000") else { return };
+    let folder = bundle.folder().join("two:layers");
+    fs::create_dir(&folder).unwrap();
+    let copy = copy_to(folder.join("bottleship"));
+    let before = fs::read(&copy).unwrap();
+    // A container that waits for its start is the runtime itself, for everybody to see.
+    let id = bundle.id("waits");
+    bundle.runtime_at(&copy, ["create", &id]).succeeds();
+    let state: serde_json::Value = serde_json::from_str(&bundle.runtime_at(&copy, ["state", &id]).succeeds().stdout).expect("the state");
+    let exe = format!("/proc/{}/exe", state["pid"]);
+    // An ordinary user may not even look.
+    if let Ok(shown) = fs::read_link(&exe) {
+        assert!(shown.display().to_string().starts_with("/memfd:bottleship"), "{}", shown.display());
+        assert!(fs::OpenOptions::new().write(true).open(&exe).is_err(), "nobody can write what runs, the machine's root neither");
+    }
+    bundle.runtime_at(&copy, ["delete", "--force", &id]).succeeds();
+    let evil = bundle.rootfs().join("bin/evil");
+    fs::write(&evil, "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.config["process"]["args"] = serde_json::json!(["/bin/evil"]);
+    // It fails in one way or another, as it should.
+    let _ = bundle.runtime_at(&copy, ["run", &bundle.id("evil")]).output();
+    let script =
+        "echo ready > /tmp/ready; while [ ! -e /tmp/stop ]; do for exe in /proc/[0-9]*/exe; do echo spoilt >> $exe; done; done 2>/dev/null";
+    bundle.config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", script]);
+    let id = bundle.id("spoil");
+    bundle.runtime_at(&copy, ["run", "--detach", &id]).succeeds();
+    eventually("the attacker to begin", crate::support::PATIENCE, || bundle.rootfs().join("tmp/ready").exists().then_some(()));
+    for _ in 0..10 {
+        bundle.runtime_at(&copy, ["exec", &id, "/bin/true"]).succeeds();
+    }
+    fs::write(bundle.rootfs().join("tmp/stop"), "").unwrap();
+    bundle.runtime_at(&copy, ["delete", "--force", &id]).succeeds();
+    assert!(fs::read(&copy).unwrap() == before, "the runtime's executable was changed");
 }
 
 /// While the runtime enters the container, the container looks through the descriptors of every process it can see.

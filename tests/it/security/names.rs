@@ -38,7 +38,8 @@ fn rule_no_name_service() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        // nginx's own words name one of them: `getpwnam(\"nginx\") failed` in a text is no call.
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default().replace("(\\\"", " "));
         for (number, line) in code.enumerate() {
             assert!(!calls.iter().any(|call| line.contains(call)), "{}:{}: {line}", path.display(), number + 1);
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::options;
 use super::process::Process;
 use super::{Error, Hook, Mount, Spec, locate};
 use crate::kernel::caps;
@@ -19,6 +20,11 @@ impl Complaint {
         let text = String::from_utf8_lossy(bytes);
         Error { file: PathBuf::new(), line: locate::line_of(&text, &self.key), key: self.key, problem: self.problem }
     }
+}
+
+/// A complaint about what a key names on this machine, with the line in the text.
+pub fn refused(bytes: &[u8], key: &str, problem: impl Into<String>) -> Error {
+    Complaint { key: key.to_owned(), problem: problem.into() }.at(bytes)
 }
 
 type Judged = Result<(), Complaint>;
@@ -212,6 +218,10 @@ fn namespaces(spec: &Spec) -> Judged {
 
 fn linux(spec: &Spec) -> Judged {
     let linux = &spec.linux;
+    if let Some(name) = linux.rootfs_propagation.as_deref().filter(|name| !name.is_empty() && options::propagation(name).is_none()) {
+        let problem = format!("`{name}` is not one of shared, slave, private, unbindable, or those with `r`");
+        return complain("linux.rootfsPropagation", problem);
+    }
     for (index, device) in linux.devices.iter().enumerate() {
         let key = format!("linux.devices[{index}]");
         if !["c", "u", "b", "p"].contains(&device.kind.as_str()) {

@@ -1,0 +1,190 @@
+//! Containers: what they are asked to be, what they are doing, and everything that is done to them.
+//!
+//! ```text
+//!  containers/ID/container.json   the record: replaced as a whole, so that a crash leaves the old one or the new one
+//!  containers/ID/ID-json.log      what it said
+//!  containers/ID/hosts, ...       files that are bound into it
+//!  containers/ID/bundle/          config.json for the runtime
+//!  overlay2/ID/{diff,work,merged} its changes, and its tree while it runs
+//!  run/oci/ID/                    the runtime's folder, as long as there is a process
+//! ```
+//! An engine holds no process itself: a shim (`bottleship oci create --shim --hold`) does, and tells the engine through a socket. So an engine may be
+//! killed: the next one reads the records, connects to the shims that still live, and reads how the others ended.
+//!
+//! Invariants: who changes a container holds its turn; the record on the disk is written before anybody is told; a name belongs to one container.
+
+pub mod attach;
+pub mod changed;
+pub mod config;
+pub mod copying;
+pub mod create;
+pub mod end;
+pub mod exec;
+pub mod files;
+pub mod health;
+pub mod inspect;
+pub mod life;
+pub mod links;
+pub mod list;
+pub mod logging;
+pub mod logs;
+pub mod mounts;
+pub mod names;
+pub mod network;
+pub mod ports;
+pub mod record;
+pub mod registry;
+pub mod removal;
+pub mod resolver;
+pub mod resources;
+pub mod rewire;
+pub mod spec;
+pub mod start;
+pub mod state;
+pub mod stats;
+pub mod top;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::error::Fault;
+use crate::kernel::fs;
+use record::Record;
+use state::State;
+
+/// A container of this engine.
+pub struct Container {
+    /// Its 64 digits.
+    pub id: String,
+    /// `containers/ID`.
+    pub folder: PathBuf,
+    record: Mutex<Record>,
+    live: Mutex<Live>,
+    /// Whoever changes what it is doing holds this.
+    pub turn: tokio::sync::Mutex<()>,
+    /// Goes up with every change.
+    pub changed: watch::Sender<u64>,
+    /// Goes up when its log has grown, and when it has ended.
+    pub logged: watch::Sender<u64>,
+}
+
+/// What is not worth the disk.
+#[derive(Default)]
+pub struct Live {
+    /// Who attached before it was started.
+    pub pending: Vec<attach::Pending>,
+    /// How often it has ended.
+    pub ends: u64,
+    /// It is no more.
+    pub removed: bool,
+    /// How long it rested before its last restart.
+    pub rest: Option<Duration>,
+    /// Its further processes.
+    pub execs: Vec<String>,
+    /// How it is, if it runs and has a test for that.
+    pub health: Option<health::Health>,
+    /// Its address in each network, and whatever must go when it ends.
+    pub plugged: network::Plugged,
+}
+
+impl Container {
+    /// A container with its record.
+    pub fn new(folder: PathBuf, record: Record) -> Self {
+        let (changed, logged) = (watch::Sender::new(0), watch::Sender::new(0));
+        Container {
+            id: record.id.clone(),
+            folder,
+            record: Mutex::new(record),
+            live: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            changed,
+            logged,
+        }
+    }
+
+    /// The record as it is now.
+    pub fn record(&self) -> Record {
+        self.lock().clone()
+    }
+
+    /// What it is doing now.
+    pub fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.lock().name.clone()
+    }
+
+    /// The first digits of its id, as people see it.
+    pub fn short(&self) -> &str {
+        &self.id[..12]
+    }
+
+    /// Changes the record, here and on the disk, and tells those who wait for changes.
+    ///
+    /// # Errors
+    /// The disk is full: nothing has changed then.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Record) -> T) -> Result<T, Fault> {
+        let value = {
+            let mut record = self.lock();
+            let mut new = record.clone();
+            let value = change(&mut new);
+            self.write(&new)?;
+            *record = new;
+            value
+        };
+        self.tell();
+        Ok(value)
+    }
+
+    /// The same where a full disk must not stop the world: it is changed here at least.
+    pub fn change_anyway(&self, change: impl FnOnce(&mut Record)) {
+        {
+            let mut record = self.lock();
+            change(&mut record);
+            // The next change writes all of it again.
+            let _ = self.write(&record);
+        }
+        self.tell();
+    }
+
+    /// Tells those who wait that something has changed.
+    pub fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// What is not on the disk.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where its log is.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.join(format!("{}-json.log", self.id))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, record: &Record) -> Result<(), Fault> {
+        let json = serde_json::to_vec(record).map_err(|error| Fault::internal(error.to_string()))?;
+        Ok(fs::replace(&record_file(&self.folder), &json, 0o600)?)
+    }
+}
+
+/// Where the record of the container of this folder is.
+pub fn record_file(folder: &Path) -> PathBuf {
+    folder.join("container.json")
+}
+
+/// Now, as the API writes moments.
+pub fn now() -> String {
+    crate::oci::runtime::timestamp()
+}

@@ -1,0 +1,223 @@
+//! A container's network: an address before it starts, a cable when it has a network namespace, and the end of both.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::task::AbortHandle;
+
+use super::config::read;
+use super::record::{Endpoint, Record};
+use super::{Container, names};
+use crate::engine::Engine;
+use crate::engine::error::Fault;
+use crate::engine::networks::Network;
+use crate::kernel;
+use crate::kernel::ns::{self, CloneFlags};
+use crate::net::bridge::{Bridge, Port, free_address};
+
+/// What must go when a container ends.
+#[derive(Default)]
+pub struct Plugged {
+    /// Our ends of its cables.
+    pub cables: Vec<String>,
+    /// The tasks of its published ports.
+    pub proxies: Vec<AbortHandle>,
+    /// The task of its resolver.
+    pub resolver: Option<AbortHandle>,
+}
+
+/// Does something in a network namespace: in a thread that ends with it, since the namespace is the thread's.
+pub fn inside<T: Send>(namespace: BorrowedFd<'_>, deed: impl FnOnce() -> kernel::Result<T> + Send) -> Result<kernel::Result<T>, Fault> {
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| ns::enter(namespace, CloneFlags::CLONE_NEWNET).and_then(|()| deed()));
+        there.join().map_err(|_| Fault::internal("the thread that configures the network has ended"))
+    })
+}
+
+impl Engine {
+    /// Gives a container its addresses, before its files are written.
+    ///
+    /// # Errors
+    /// A network is gone or full.
+    pub async fn address(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Fault> {
+        let one = Arc::clone(container);
+        self.work(move |engine| {
+            // Two starts at once must not choose the same address.
+            let _one = engine.addressing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut networks = one.record().networks;
+            for (name, endpoint) in &mut networks {
+                let missing =
+                    |fault: Fault| Fault { message: format!("failed to set up container networking: {}", fault.message), ..fault };
+                let network = engine.networks.find(name).map_err(missing)?;
+                endpoint.network_id.clone_from(&network.id);
+                endpoint.endpoint_id = names::random_id();
+                if let Some(bridge) = network.bridge() {
+                    engine.choose_address(&one, &network, &bridge, endpoint)?;
+                }
+            }
+            one.change(|record| record.networks = networks)
+        })
+        .await
+    }
+
+    /// The address that was asked for, or the lowest that is free.
+    pub fn choose_address(&self, container: &Container, network: &Network, bridge: &Bridge, endpoint: &mut Endpoint) -> Result<(), Fault> {
+        let mut taken: Vec<Ipv4Addr> = vec![bridge.gateway];
+        for other in self.containers.all().into_iter().filter(|other| other.id != container.id) {
+            let record = other.record();
+            taken.extend(record.networks.get(&network.name).and_then(|endpoint| endpoint.address.parse::<Ipv4Addr>().ok()));
+        }
+        let wanted = endpoint.wanted.as_ref().and_then(|wanted| wanted["IPv4Address"].as_str()).filter(|text| !text.is_empty());
+        let address = match wanted {
+            Some(text) => {
+                if network.is_default() {
+                    return Err(Fault::bad(
+                        "invalid endpoint settings:\nuser specified IP address is supported on user defined networks only",
+                    ));
+                }
+                let address = text.parse().map_err(|_| Fault::bad(format!("invalid IPv4 address: {text}")))?;
+                if taken.contains(&address) {
+                    return Err(Fault { status: axum::http::StatusCode::FORBIDDEN, message: "Address already in use".to_owned() });
+                }
+                address
+            }
+            None => free_address(bridge.network(), bridge.prefix, &taken)
+                .ok_or_else(|| Fault::internal("no available IPv4 addresses on this network's address pools"))?,
+        };
+        endpoint.address = address.to_string();
+        endpoint.prefix = bridge.prefix;
+        endpoint.gateway = if bridge.internal { String::new() } else { bridge.gateway.to_string() };
+        Ok(())
+    }
+
+    /// Lays the cables of a container whose first process waits for its start.
+    ///
+    /// # Errors
+    /// The kernel refused, or a port is taken.
+    pub async fn plug_in(self: &Arc<Self>, container: &Arc<Container>, pid: i32) -> Result<(), Fault> {
+        let one = Arc::clone(container);
+        self.work(move |engine| {
+            let record = one.record();
+            for (number, (name, endpoint)) in record.networks.iter().enumerate() {
+                let network = engine.networks.find(name)?;
+                if let Some(bridge) = network.bridge() {
+                    engine.plug(&one, &network, &bridge, endpoint, (Some(number), pid))?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        for (name, endpoint) in container.record().networks {
+            self.tell_network("connect", &name, &endpoint, container);
+        }
+        self.serve_names(container, pid).await?;
+        self.publish(container).await
+    }
+
+    /// Tells everybody of a network and a container.
+    pub fn tell_network(&self, action: &str, name: &str, endpoint: &Endpoint, container: &Container) {
+        let kind = self.networks.find(name).map_or_else(|_| String::new(), |network| network.driver);
+        self.events.tell("network", action, &endpoint.network_id, &[("container", &container.id), ("name", name), ("type", &kind)]);
+    }
+
+    /// Lays one cable. `number` is which of the container's networks it is; without it, its link gets the first name that is free.
+    pub fn plug(
+        &self,
+        container: &Container,
+        network: &Network,
+        bridge: &Bridge,
+        endpoint: &Endpoint,
+        (number, pid): (Option<usize>, i32),
+    ) -> Result<(), Fault> {
+        let refused =
+            |error: kernel::Error| Fault::internal(format!("failed to set up container networking: network {}: {error}", network.name));
+        let address = endpoint.address.parse().map_err(|_| Fault::internal(format!("`{}` is no address", endpoint.address)))?;
+        let outer = format!("veth{}", &endpoint.endpoint_id[..7]);
+        bridge.make().map_err(refused)?;
+        let namespace = ns::open(pid, "net").map_err(refused)?;
+        let inner = match number {
+            Some(number) => format!("eth{number}"),
+            None => inside(namespace.as_fd(), Bridge::free_name)?.map_err(refused)?,
+        };
+        let port = Port { outer: outer.clone(), inner, address, mac: hardware(&endpoint.wanted_mac)? };
+        bridge.plug(&port, namespace.as_fd()).map_err(refused)?;
+        container.live().plugged.cables.push(outer);
+        let mac = inside(namespace.as_fd(), || bridge.configure(&port))?.map_err(refused)?;
+        let name = network.name.clone();
+        container.change(|record| {
+            if let Some(endpoint) = record.networks.get_mut(&name) {
+                endpoint.mac_address = mac;
+            }
+        })
+    }
+
+    /// Pulls all cables and closes all ports of a container.
+    pub fn unplug(&self, container: &Container) {
+        let plugged = std::mem::take(&mut container.live().plugged);
+        plugged.resolver.iter().for_each(AbortHandle::abort);
+        self.close_ports(container, &plugged.proxies);
+        for cable in &plugged.cables {
+            // It is gone with the container's network namespace, or going.
+            let _ = Bridge::unplug(cable);
+        }
+        let record = container.record();
+        if record.networks.values().any(|endpoint| !endpoint.address.is_empty()) {
+            for (name, endpoint) in &record.networks {
+                self.tell_network("disconnect", name, endpoint, container);
+            }
+            container.change_anyway(|record| {
+                for endpoint in record.networks.values_mut() {
+                    (endpoint.address, endpoint.gateway, endpoint.mac_address) = Default::default();
+                    (endpoint.endpoint_id, endpoint.prefix) = Default::default();
+                }
+            });
+        }
+    }
+
+    /// After a restart of the engine: the bridges are as they were, what this process held itself is opened again.
+    pub async fn resume_network(self: &Arc<Self>, container: &Arc<Container>) {
+        let record = container.record();
+        let cables = record.networks.values().filter(|endpoint| !endpoint.address.is_empty());
+        container.live().plugged.cables = cables.map(|endpoint| format!("veth{}", &endpoint.endpoint_id[..7])).collect();
+        // What somebody else has taken meanwhile is lost, and the container runs on; here and below.
+        let _ = self.serve_names(container, record.state.pid).await;
+        let _ = self.publish(container).await;
+    }
+
+    /// The address that stands for the host in a container's network.
+    pub fn gateway_of(&self, record: &Record) -> String {
+        let gateway = record.networks.values().map(|endpoint| endpoint.gateway.clone()).find(|gateway| !gateway.is_empty());
+        gateway.or_else(|| Some(self.networks.find("bridge").ok()?.gateway)).unwrap_or_default()
+    }
+}
+
+/// The endpoint that a client asks for.
+///
+/// # Errors
+/// Its document makes no sense, or its hardware address is none.
+pub fn asked(wanted: &Value) -> Result<Endpoint, Fault> {
+    if wanted.is_null() {
+        return Ok(Endpoint::default());
+    }
+    let endpoint: Endpoint = read(wanted)?;
+    hardware(&endpoint.mac_address)?;
+    Ok(Endpoint { wanted_mac: endpoint.mac_address.clone(), mac_address: String::new(), ..endpoint })
+}
+
+/// A hardware address: six bytes in hexadecimal digits with colons or dashes between them. None of an empty text.
+///
+/// # Errors
+/// It is none, or one of a group.
+pub fn hardware(text: &str) -> Result<Option<[u8; 6]>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes: Option<Vec<u8>> = text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2)).collect();
+    let six = bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+    // The lowest bit of the first byte says that it is a group's: no link may have it (IEEE 802).
+    six.filter(|six| six[0] & 1 == 0)
+        .map(Some)
+        .ok_or_else(|| Fault::bad(format!("invalid MAC address: {text}: it must be that of one link, like 02:42:ac:11:00:02")))
+}

@@ -1,0 +1,118 @@
+//! Limits: what a request may ask for, and `linux.resources` for it.
+
+use serde_json::{Map, Value, json};
+
+use super::config::HostConfig;
+use crate::engine::error::Fault;
+
+/// The smallest limit of memory: below it no program starts.
+const LEAST_MEMORY: i64 = 6 << 20;
+/// The period that `--cpus` counts in, in microseconds.
+const PERIOD: i64 = 100_000;
+
+/// Judges the limits, and says what should be known about them.
+///
+/// # Errors
+/// One makes no sense, in dockerd's words.
+pub fn check(host: &HostConfig, processors: usize) -> Result<Vec<String>, Fault> {
+    let bad = |text: &str| Err(Fault::bad(text));
+    if host.memory != 0 && host.memory < LEAST_MEMORY {
+        return bad("Minimum memory limit allowed is 6MB");
+    }
+    if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
+        return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if host.memory == 0 && host.memory_swap > 0 {
+        return bad("You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if host.memory > 0 && host.memory_reservation > 0 && host.memory < host.memory_reservation {
+        return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
+    }
+    if host.memory_swappiness.is_some_and(|value| !(-1..=100).contains(&value)) {
+        return Err(Fault::bad(format!("Invalid value: {}, valid memory swappiness range is 0-100", host.memory_swappiness.unwrap_or(0))));
+    }
+    let most = processors as i64 * 1_000_000_000;
+    if host.nano_cpus < 0 || host.nano_cpus > most {
+        return Err(Fault::bad(format!("range of CPUs is from 0.01 to {processors}.00, as there are only {processors} CPUs available")));
+    }
+    if host.nano_cpus > 0 && (host.cpu_period > 0 || host.cpu_quota > 0) {
+        let other = if host.cpu_period > 0 { "CPU Period" } else { "CPU Quota" };
+        return Err(Fault::bad(format!("Conflicting options: Nano CPUs and {other} cannot both be set")));
+    }
+    if host.cpu_period != 0 && !(1000..=1_000_000).contains(&host.cpu_period) {
+        return bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+    }
+    if host.cpu_quota > 0 && host.cpu_quota < 1000 {
+        return bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    }
+    if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
+        return bad("Range of blkio weight is from 10 to 1000");
+    }
+    if host.oom_score_adj < -1000 || host.oom_score_adj > 1000 {
+        return Err(Fault::bad(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", host.oom_score_adj)));
+    }
+    if host.shm_size < 0 {
+        return bad("SHM size can not be less than 0");
+    }
+    Ok(Vec::new())
+}
+
+/// `linux.resources` without device rules.
+pub fn resources(host: &HostConfig) -> Value {
+    let mut all = Map::new();
+    let mut put = |part: &str, key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            all.entry(part).or_insert_with(|| json!({}))[key] = value;
+        }
+    };
+    let number = |value: i64| (value != 0).then(|| json!(value));
+    put("memory", "limit", number(host.memory));
+    put("memory", "reservation", number(host.memory_reservation));
+    put("memory", "swap", number(host.memory_swap).or_else(|| number(host.memory * 2)));
+    put("memory", "swappiness", host.memory_swappiness.filter(|value| *value >= 0).map(Into::into));
+    put("memory", "disableOOMKiller", host.oom_kill_disable.filter(|disable| *disable).map(Into::into));
+    put("cpu", "shares", number(host.cpu_shares));
+    if host.nano_cpus > 0 {
+        put("cpu", "period", Some(json!(PERIOD)));
+        put("cpu", "quota", Some(json!(host.nano_cpus * PERIOD / 1_000_000_000)));
+    } else {
+        put("cpu", "period", number(host.cpu_period));
+        put("cpu", "quota", number(host.cpu_quota));
+    }
+    put("cpu", "cpus", Some(&host.cpuset_cpus).filter(|text| !text.is_empty()).map(|text| json!(text)));
+    put("cpu", "mems", Some(&host.cpuset_mems).filter(|text| !text.is_empty()).map(|text| json!(text)));
+    put("pids", "limit", host.pids_limit.filter(|limit| *limit != 0).map(|limit| json!(limit.max(-1))));
+    put("blockIO", "weight", (host.blkio_weight != 0).then(|| json!(host.blkio_weight)));
+    Value::Object(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_judged_in_dockers_words() {
+        let refused = |change: fn(&mut HostConfig)| {
+            let mut host = HostConfig::default();
+            change(&mut host);
+            check(&host, 2).unwrap_err().message
+        };
+        assert_eq!(refused(|host| host.memory = 1 << 20), "Minimum memory limit allowed is 6MB");
+        assert_eq!(
+            refused(|host| host.nano_cpus = 3_000_000_000),
+            "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
+        );
+        assert!(refused(|host| (host.memory, host.memory_swap) = (20 << 20, 10 << 20)).starts_with("Minimum memoryswap limit"));
+        assert!(check(&HostConfig::default(), 2).unwrap().is_empty());
+    }
+
+    #[test]
+    fn limits_become_resources() {
+        let host = HostConfig { memory: 64 << 20, nano_cpus: 500_000_000, pids_limit: Some(10), ..HostConfig::default() };
+        assert_eq!(
+            resources(&host),
+            json!({"memory": {"limit": 67_108_864, "swap": 134_217_728}, "cpu": {"period": 100_000, "quota": 50_000}, "pids": {"limit": 10}})
+        );
+        assert_eq!(resources(&HostConfig::default()), json!({}));
+    }
+}

@@ -1,0 +1,14 @@
+//! `docker container`: what runs and what ran.
+
+mod copy;
+mod exec;
+pub mod list;
+mod logs;
+mod options;
+mod run;
+mod simple;
+mod stats;
+mod streams;
+mod table;
+
+pub use table::VERBS;
