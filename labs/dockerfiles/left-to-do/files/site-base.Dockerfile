@@ -1,0 +1,3 @@
+FROM tiny:1
+WORKDIR /site
+COPY index /bin/index

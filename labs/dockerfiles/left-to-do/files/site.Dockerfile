@@ -1,0 +1,1 @@
+FROM site-base:1

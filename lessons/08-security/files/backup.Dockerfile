@@ -1,0 +1,3 @@
+FROM busybox
+COPY backup /backup
+ENTRYPOINT ["/backup"]
