@@ -39,10 +39,7 @@ impl Engine {
             let _turn = container.turn.lock().await;
             let record = container.record();
             if !record.state.is_running() {
-                return Err(Fault::conflict(format!(
-                    "cannot kill container: {}: container {} is not running",
-                    record.name, container.id
-                )));
+                return Err(Fault::conflict(format!("cannot kill container: {}: container {} is not running", record.name, container.id)));
             }
             let stops = record.config.stop_signal.as_deref().and_then(|own| signal_number(own).ok()).unwrap_or(15);
             if number == KILL || number == stops {
