@@ -54,6 +54,11 @@ impl Engine {
             record.state.exit_code = code;
             record.state.oom_killed = oom;
             record.state.finished_at = Some(finished);
+            // In one step: nobody must take what is about to be started again for what has ended.
+            if !record.host.auto_remove && wants_restart(&record.host.restart_policy, &record.state, record.restarts) {
+                record.state.status = Status::Restarting;
+                record.restarts += 1;
+            }
         });
         container.live().ends += 1;
         container.live().execs.clear();
@@ -86,19 +91,14 @@ impl Engine {
 
     /// `--rm` and restart policies.
     fn follow_end(self: &Arc<Self>, container: &Arc<Container>, ran: Duration) {
-        let record = container.record();
-        if record.host.auto_remove {
+        if container.record().host.auto_remove {
             return self.remove_later(container);
         }
-        if !wants_restart(&record.host.restart_policy, &record.state, record.restarts) {
+        if container.state().status != Status::Restarting {
             return;
         }
         let rest = rest_before_restart(container.live().rest, ran);
         container.live().rest = Some(rest);
-        container.change_anyway(|record| {
-            record.state.status = Status::Restarting;
-            record.restarts += 1;
-        });
         self.restart_after(container, rest);
     }
 
