@@ -21,6 +21,8 @@ use super::error::{Errno, Error, Result};
 const HEADER: usize = 16;
 /// The most that the kernel puts into one datagram of a dump.
 const DATAGRAM: usize = 64 * 1024;
+/// How often a list is asked for again that somebody has changed meanwhile. Each time is another race that was lost; nobody loses so many.
+const ATTEMPTS: usize = 100;
 
 /// A request under construction.
 #[derive(Debug)]
@@ -151,12 +153,24 @@ impl Socket {
         Ok(Socket { fd, sequence: 0 })
     }
 
-    /// Sends a request and waits for the answer: the messages of a dump, or nothing for an acknowledgement.
+    /// Sends a request and waits for the answer: the messages of a dump, or nothing for an acknowledgement. A dump is whole: one during which something
+    /// was changed (NLM_F_DUMP_INTR) may lack what was not, and is asked for again.
     ///
     /// # Errors
-    /// The errno that the kernel acknowledged with.
+    /// The errno that the kernel acknowledged with; EINTR for a list that never stood still.
     pub fn ask(&mut self, request: Request) -> nix::Result<Vec<Answer>> {
-        self.ask_all(vec![request])
+        let dumps = request.flags() & libc::NLM_F_DUMP == libc::NLM_F_DUMP;
+        self.sequence += 1;
+        let (wants_answer, sequence) = (dumps || request.flags() & libc::NLM_F_ACK != 0, self.sequence);
+        let datagram = request.finish(sequence)?;
+        for _ in 0..ATTEMPTS {
+            let waiting = if wants_answer { vec![sequence] } else { Vec::new() };
+            let (answers, whole) = self.exchange(&datagram, waiting)?;
+            if whole {
+                return Ok(answers);
+            }
+        }
+        Err(Errno::EINTR)
     }
 
     /// Sends several requests in one datagram, as a transaction of nftables needs it, and waits for the acknowledgement of the last that wants one.
@@ -173,15 +187,20 @@ impl Socket {
             }
             datagram.extend(request.finish(self.sequence)?);
         }
-        sendto(self.fd.as_raw_fd(), &datagram, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-        let mut answers = Vec::new();
-        while !waiting.is_empty() {
-            self.receive(&mut waiting, &mut answers)?;
-        }
-        Ok(answers)
+        self.exchange(&datagram, waiting).map(|(answers, _)| answers)
     }
 
-    fn receive(&self, waiting: &mut Vec<u32>, answers: &mut Vec<Answer>) -> nix::Result<()> {
+    /// Sends a datagram, and waits until all that are waited for have been answered; false beside the answers when they contradict each other.
+    fn exchange(&self, datagram: &[u8], mut waiting: Vec<u32>) -> nix::Result<(Vec<Answer>, bool)> {
+        sendto(self.fd.as_raw_fd(), datagram, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+        let (mut answers, mut whole) = (Vec::new(), true);
+        while !waiting.is_empty() {
+            whole &= self.receive(&mut waiting, &mut answers)?;
+        }
+        Ok((answers, whole))
+    }
+
+    fn receive(&self, waiting: &mut Vec<u32>, answers: &mut Vec<Answer>) -> nix::Result<bool> {
         let mut buffer = vec![0; DATAGRAM];
         let length = loop {
             match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
@@ -189,7 +208,9 @@ impl Socket {
                 other => break other?,
             }
         };
-        for (kind, sequence, body) in messages(&buffer[..length]) {
+        let mut whole = true;
+        for Message { kind, flags, sequence, body } in messages(&buffer[..length]) {
+            whole &= i32::from(flags) & libc::NLM_F_DUMP_INTR == 0;
             match i32::from(kind) {
                 libc::NLMSG_ERROR => {
                     let code = body.get(..4).map_or(0, |bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
@@ -202,12 +223,21 @@ impl Socket {
                 _ => answers.push((kind, body.to_vec())),
             }
         }
-        Ok(())
+        Ok(whole)
     }
 }
 
-/// Splits a datagram into messages: type, sequence number, body.
-fn messages(mut bytes: &[u8]) -> Vec<(u16, u32, &[u8])> {
+/// A message of a datagram: its header's parts, and what follows.
+#[derive(Debug, PartialEq, Eq)]
+struct Message<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    body: &'a [u8],
+}
+
+/// Splits a datagram into messages.
+fn messages(mut bytes: &[u8]) -> Vec<Message<'_>> {
     let mut found = Vec::new();
     while bytes.len() >= HEADER {
         let length = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
@@ -215,7 +245,8 @@ fn messages(mut bytes: &[u8]) -> Vec<(u16, u32, &[u8])> {
             break;
         }
         let sequence = u32::from_ne_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-        found.push((u16::from_ne_bytes([bytes[4], bytes[5]]), sequence, &bytes[HEADER..length]));
+        let (kind, flags) = (u16::from_ne_bytes([bytes[4], bytes[5]]), u16::from_ne_bytes([bytes[6], bytes[7]]));
+        found.push(Message { kind, flags, sequence, body: &bytes[HEADER..length] });
         bytes = &bytes[length.next_multiple_of(4).min(bytes.len())..];
     }
     found
@@ -253,8 +284,8 @@ mod tests {
     fn what_is_built_can_be_read_back() {
         let bytes = Request::new(16, libc::NLM_F_ACK, &[7; 5]).text(3, "eth0").nested(18, |inner| inner.number(1, 9)).finish(4).unwrap();
         let all = messages(&bytes);
-        assert_eq!((all[0].0, all[0].1), (16, 4));
-        let found = attributes(&all[0].2[8..]);
+        assert_eq!((all[0].kind, all[0].sequence), (16, 4));
+        let found = attributes(&all[0].body[8..]);
         assert_eq!(found[0], (3, &b"eth0\0"[..]));
         assert_eq!(attributes(found[1].1), [(1, &9u32.to_ne_bytes()[..])]);
     }
@@ -263,8 +294,8 @@ mod tests {
     fn cut_answers_do_not_panic() {
         let bytes = Request::new(16, 0, &[0; 16]).text(3, "eth0").finish(1).unwrap();
         for cut in 0..bytes.len() {
-            for (_, _, body) in messages(&bytes[..cut]) {
-                attributes(body);
+            for message in messages(&bytes[..cut]) {
+                attributes(message.body);
             }
             attributes(&bytes[cut..]);
         }
