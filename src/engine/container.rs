@@ -33,6 +33,7 @@ pub mod names;
 pub mod network;
 pub mod ports;
 pub mod record;
+pub mod recovery;
 pub mod registry;
 pub mod removal;
 pub mod resolver;
@@ -81,6 +82,10 @@ pub struct Live {
     pub ends: u64,
     /// It is no more.
     pub removed: bool,
+    /// How often its shim has been listened to: an end is that of the last of them, or has been dealt with.
+    pub watches: u64,
+    /// So many restarts by hand are under way: `--rm` does not remove what is to be started again at once.
+    pub kept: u32,
     /// How long it rested before its last restart.
     pub rest: Option<Duration>,
     /// Its further processes.
@@ -145,13 +150,16 @@ impl Container {
 
     /// The same where a full disk must not stop the world: it is changed here at least.
     pub fn change_anyway(&self, change: impl FnOnce(&mut Record)) {
-        {
-            let mut record = self.lock();
-            change(&mut record);
-            // The next change writes all of it again.
-            let _ = self.write(&record);
-        }
+        self.note(change);
         self.tell();
+    }
+
+    /// The same, and nobody is told yet.
+    pub fn note(&self, change: impl FnOnce(&mut Record)) {
+        let mut record = self.lock();
+        change(&mut record);
+        // The next change writes all of it again.
+        let _ = self.write(&record);
     }
 
     /// Tells those who wait that something has changed.

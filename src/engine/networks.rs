@@ -94,6 +94,11 @@ impl Networks {
         let folder = root.join("networks");
         let mut all: BTreeMap<String, Network> = predefined(root, bip).into_iter().map(|network| (network.id.clone(), network)).collect();
         for file in fs::list(&folder).unwrap_or_default() {
+            if file.starts_with('.') {
+                // Of an engine that was killed while it wrote: nobody was told of that network. One that stays is passed over again.
+                let _ = fs::remove_file(&folder.join(file));
+                continue;
+            }
             // A damaged record is left alone.
             let network = fs::read(&folder.join(file)).ok().and_then(|text| serde_json::from_str::<Network>(&text).ok());
             all.extend(network.map(|network| (network.id.clone(), network)));

@@ -75,7 +75,10 @@ pub async fn start(State(engine): Here, Path(name): Path<String>) -> Result<Resp
 }
 
 /// Runs in a task of its own: a request that is broken off must not leave a thing half done.
-async fn apart<T: Send + 'static>(work: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
+///
+/// # Errors
+/// Those of the work.
+pub async fn apart<T: Send + 'static>(work: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(Fault::internal(format!("the work ended without a result: {error}"))))
 }
 
@@ -98,21 +101,22 @@ pub async fn restart(State(engine): Here, Path(name): Path<String>, Query(asked)
 pub async fn kill(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Response, Fault> {
     let container = engine.containers.find(&name)?;
     let signal = asked.get("signal").map(String::as_str).filter(|signal| !signal.is_empty()).unwrap_or("KILL");
-    engine.kill(&container, signal).await?;
+    let signal = signal.to_owned();
+    apart(async move { engine.kill(&container, &signal).await }).await?;
     Ok(done(true))
 }
 
 /// `POST /containers/ID/pause`.
 pub async fn pause(State(engine): Here, Path(name): Path<String>) -> Result<Response, Fault> {
     let container = engine.containers.find(&name)?;
-    engine.pause(&container).await?;
+    apart(async move { engine.pause(&container).await }).await?;
     Ok(done(true))
 }
 
 /// `POST /containers/ID/unpause`.
 pub async fn unpause(State(engine): Here, Path(name): Path<String>) -> Result<Response, Fault> {
     let container = engine.containers.find(&name)?;
-    engine.unpause(&container).await?;
+    apart(async move { engine.unpause(&container).await }).await?;
     Ok(done(true))
 }
 
@@ -157,6 +161,10 @@ pub async fn top(State(engine): Here, Path(name): Path<String>, Query(asked): As
 pub async fn prune(State(engine): Here, Query(asked): Asked) -> Result<Json<Value>, Fault> {
     let filters = Filters::read(asked.get("filters").map(String::as_str), &["label", "label!", "until"])?;
     let until = filters.values("until").first().map(|text| super::images::moment_before(text)).transpose()?;
+    apart(async move { Ok(pruned(&engine, &filters, until).await) }).await
+}
+
+async fn pruned(engine: &Arc<Engine>, filters: &Filters, until: Option<i64>) -> Json<Value> {
     let (mut gone, mut bytes) = (Vec::new(), 0);
     for container in engine.containers.all() {
         let record = container.record();
@@ -173,13 +181,14 @@ pub async fn prune(State(engine): Here, Query(asked): Asked) -> Result<Json<Valu
         }
     }
     engine.events.tell("container", "prune", "", &[("reclaimed", &bytes.to_string())]);
-    Ok(Json(json!({"ContainersDeleted": if gone.is_empty() { Value::Null } else { json!(gone) }, "SpaceReclaimed": bytes})))
+    Json(json!({"ContainersDeleted": if gone.is_empty() { Value::Null } else { json!(gone) }, "SpaceReclaimed": bytes}))
 }
 
 /// `POST /containers/ID/update`.
 pub async fn update(State(engine): Here, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Fault> {
     let container = engine.containers.find(&name)?;
-    let warnings = engine.update(&container, &document(&body)?).await?;
+    let wish = document(&body)?;
+    let warnings = apart(async move { engine.update(&container, &wish).await }).await?;
     Ok(Json(json!({"Warnings": if warnings.is_empty() { Value::Null } else { json!(warnings) }})))
 }
 

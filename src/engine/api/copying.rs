@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::body::{BodyReader, BodyWriter};
+use super::containers::apart;
 use super::images::flag;
 use crate::engine::Engine;
 use crate::engine::container::Container;
@@ -74,17 +75,19 @@ pub async fn send(State(engine): Here, method: Method, Path(name): Path<String>,
 /// `PUT /containers/ID/archive`.
 pub async fn take(State(engine): Here, Path(name): Path<String>, Query(asked): Asked, body: Body) -> Result<StatusCode, Fault> {
     let (container, path) = (engine.containers.find(&name)?, path(&asked)?);
-    let _turn = turn(&container).await;
     let (one, owners) = (Arc::clone(&container), flag(&asked, "copyUIDGID"));
     let mut reader = BodyReader::new(body);
-    engine
-        .work(move |engine| {
+    // The turn is ours until the tree is read no more, also when the client has gone.
+    apart(async move {
+        let _turn = turn(&container).await;
+        let unpacked = engine.work(move |engine| {
             let tree = engine.tree(&one)?;
             let plain = compress::decoder(&mut reader).map_err(|error| Fault::bad(format!("read the archive: {error}")))?;
             engine.unpack_into(&one, &tree, &path, owners, plain)?;
             engine.tell(&one, "extract-to-dir", &[]);
             Ok(())
-        })
-        .await?;
-    Ok(StatusCode::OK)
+        });
+        unpacked.await.map(|()| StatusCode::OK)
+    })
+    .await
 }

@@ -9,8 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::body::BodyWriter;
+use super::containers::apart;
 use super::images::wanted;
 use crate::engine::Engine;
+use crate::engine::container::Container;
 use crate::engine::container::changed::Wish;
 use crate::engine::container::state::Status;
 use crate::engine::error::Fault;
@@ -64,19 +66,24 @@ pub async fn commit(State(engine): Here, RawQuery(query): RawQuery) -> Result<Re
         comment: text("comment").unwrap_or_default().to_owned(),
         changes: pairs.iter().filter(|(name, _)| name == "changes").map(|(_, line)| line.clone()).collect(),
     };
+    let pause = text("pause") != Some("0");
+    apart(async move { made_of(&engine, &container, wish, pause).await }).await
+}
+
+async fn made_of(engine: &Arc<Engine>, container: &Arc<Container>, wish: Wish, pause: bool) -> Result<Response, Fault> {
     let turn = container.turn.lock().await;
     let record = container.record();
     // So that nobody writes meanwhile.
-    let freeze = record.state.status == Status::Running && text("pause") != Some("0");
+    let freeze = pause && record.state.status == Status::Running;
     if freeze {
-        engine.with_cgroup(&container, |cgroup| cgroup.freeze()).await?;
+        engine.with_cgroup(container, |cgroup| cgroup.freeze()).await?;
     }
     let made = engine.work(move |engine| Ok(engine.commit(&record, &wish)?.id().to_string())).await;
     if freeze {
-        engine.with_cgroup(&container, |cgroup| cgroup.thaw()).await?;
+        engine.with_cgroup(container, |cgroup| cgroup.thaw()).await?;
     }
     drop(turn);
     let id = made?;
-    engine.tell(&container, "commit", &[("imageID", &id)]);
+    engine.tell(container, "commit", &[("imageID", &id)]);
     Ok((StatusCode::CREATED, Json(json!({"Id": id}))).into_response())
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use super::containers::document;
+use super::containers::{apart, document};
 use crate::engine::Engine;
 use crate::engine::container::config::{Texts, read};
 use crate::engine::error::Fault;
@@ -21,12 +21,15 @@ type Asked = Query<HashMap<String, String>>;
 type Here = State<Arc<Engine>>;
 
 impl Engine {
-    /// The containers that run in a network.
+    /// The containers that have an address in a network: those that run, and those that are about to.
     fn members(&self, network: &Network) -> Map<String, Value> {
         let mut members = Map::new();
         for container in self.containers.all() {
             let record = container.record();
-            let Some(endpoint) = record.networks.get(&network.name).filter(|_| record.state.is_running()) else { continue };
+            let Some(endpoint) = record.networks.get(&network.name).filter(|one| record.state.is_running() || !one.address.is_empty())
+            else {
+                continue;
+            };
             let address = if endpoint.address.is_empty() { String::new() } else { format!("{}/{}", endpoint.address, endpoint.prefix) };
             members.insert(
                 record.id.clone(),
@@ -125,6 +128,8 @@ pub async fn remove(State(engine): Here, Path(name): Path<String>) -> Result<Sta
 
 impl Engine {
     fn remove_network(&self, network: &Network) -> Result<(), Fault> {
+        // Nobody joins it meanwhile, or its bridge would be made anew.
+        let _one = self.addressing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let forbidden = |message: String| Fault { status: StatusCode::FORBIDDEN, message };
         if network.is_predefined() {
             return Err(forbidden(format!("{} is a pre-defined network and cannot be removed", network.name)));
@@ -178,7 +183,7 @@ pub async fn connect(State(engine): Here, Path(name): Path<String>, body: Bytes)
     let wish = document(&body)?;
     let container = engine.containers.find(wish["Container"].as_str().unwrap_or_default())?;
     let endpoint = crate::engine::container::network::asked(&wish["EndpointConfig"])?;
-    engine.connect_network(&container, &name, endpoint).await?;
+    apart(async move { engine.connect_network(&container, &name, endpoint).await }).await?;
     Ok(StatusCode::OK)
 }
 
@@ -186,6 +191,6 @@ pub async fn connect(State(engine): Here, Path(name): Path<String>, body: Bytes)
 pub async fn disconnect(State(engine): Here, Path(name): Path<String>, body: Bytes) -> Result<StatusCode, Fault> {
     let wish = document(&body)?;
     let container = engine.containers.find(wish["Container"].as_str().unwrap_or_default())?;
-    engine.disconnect_network(&container, &name).await?;
+    apart(async move { engine.disconnect_network(&container, &name).await }).await?;
     Ok(StatusCode::OK)
 }

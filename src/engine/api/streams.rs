@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use super::containers::{document, number};
+use super::containers::{apart, document, number};
 use super::images::flag;
 use super::system::moment;
 use crate::engine::Engine;
@@ -272,15 +272,16 @@ pub async fn start_exec(State(engine): Here, Path(id): Path<String>, request: Re
     // Whether the stream is framed is said here; whether there is a terminal was said when the exec was made.
     let (tty, wish) = (asked["Tty"] == true, exec.wish.clone());
     if asked["Detach"] == true {
-        engine.begin_exec(&exec, Wants::default(), console).await?;
+        apart(async move { engine.begin_exec(&exec, Wants::default(), console).await }).await?;
         return Ok(StatusCode::OK.into_response());
     }
     let wants = Wants { stdin: wish.attach_stdin, stdout: wish.attach_stdout, stderr: wish.attach_stderr, log: false };
     let keys = Keys::read(Some(wish.detach_keys.as_str()).filter(|_| wish.tty))?;
     if !wants_upgrade(&head) {
-        let connection = engine.begin_exec(&exec, Wants { stdin: false, ..wants }, console).await?;
-        let (reply, coming) = tokio::sync::oneshot::channel();
         let container = engine.containers.find(&exec.container)?;
+        let own = Arc::clone(&engine);
+        let connection = apart(async move { own.begin_exec(&exec, Wants { stdin: false, ..wants }, console).await }).await?;
+        let (reply, coming) = tokio::sync::oneshot::channel();
         // The other end is there.
         let _ = reply.send(connection);
         return Ok(one_way(engine, container, Some(coming), None, tty));

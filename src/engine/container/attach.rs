@@ -110,11 +110,13 @@ impl Engine {
     pub fn attach(self: &Arc<Self>, container: &Arc<Container>, wants: Wants) -> oneshot::Receiver<Connection> {
         let (reply, answer) = oneshot::channel();
         let pending = Pending { wants, reply };
+        // Looked at and put down at once: a start that succeeds looks for those who wait once more after it says that the container runs.
+        let mut live = container.live();
         if container.state().is_running() {
             let (engine, container) = (Arc::clone(self), Arc::clone(container));
             tokio::spawn(async move { engine.connect(&container, pending).await });
         } else {
-            container.live().pending.push(pending);
+            live.pending.push(pending);
         }
         answer
     }

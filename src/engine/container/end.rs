@@ -24,6 +24,11 @@ impl Engine {
     pub async fn watch(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Fault> {
         let socket = self.hold_folder(&container.id).join("main.sock");
         let mut connection = Connection::open(&socket, Wants { log: true, ..Wants::default() }).await?;
+        let watch = {
+            let mut live = container.live();
+            live.watches += 1;
+            live.watches
+        };
         let (engine, container) = (Arc::clone(self), Arc::clone(container));
         tokio::spawn(async move {
             while let Ok(Some(frame)) = connection.next().await {
@@ -33,33 +38,43 @@ impl Engine {
                     _ => {}
                 }
             }
-            engine.ended(&container).await;
+            engine.ended(&container, watch).await;
         });
         Ok(())
     }
 
-    /// The container has ended. A start that failed takes back by itself, and holds the turn meanwhile.
-    pub async fn ended(self: &Arc<Self>, container: &Arc<Container>) {
+    /// The container has ended, as was heard by the watch of this number. A start that failed takes back by itself, and holds the turn meanwhile: the end
+    /// that its watch hears is not that of the start after it.
+    pub async fn ended(self: &Arc<Self>, container: &Arc<Container>, watch: u64) {
         let _turn = container.turn.lock().await;
-        if !container.state().is_running() {
+        if !container.state().is_running() || container.live().watches != watch {
             return;
         }
         let one = Arc::clone(container);
-        let seen = self.work(move |engine| Ok(engine.last_words(&one))).await;
-        let (code, oom, at) = seen.unwrap_or((UNSEEN, false, None));
-        let finished = at.unwrap_or_else(now);
-        container.change_anyway(|record| {
-            record.state.status = Status::Exited;
-            record.state.pid = 0;
-            record.state.exit_code = code;
-            record.state.oom_killed = oom;
-            record.state.finished_at = Some(finished);
-            // In one step: nobody must take what is about to be started again for what has ended.
-            if !record.host.auto_remove && wants_restart(&record.host.restart_policy, &record.state, record.restarts) {
-                record.state.status = Status::Restarting;
-                record.restarts += 1;
-            }
+        // On the disk first, for an engine that is killed here: what says how it ended goes next. Others are told when all of it is gone. In one step with what
+        // its policy says: nobody sees a container at rest that is about to be started again.
+        let cleared = self.work(move |engine| {
+            let (code, oom, at) = engine.last_words(&one);
+            one.note(|record| {
+                record.state.status = Status::Exited;
+                record.state.pid = 0;
+                record.state.exit_code = code;
+                record.state.oom_killed = oom;
+                record.state.finished_at = Some(at.unwrap_or_else(now));
+                if !record.host.auto_remove && wants_restart(&record.host.restart_policy, &record.state, record.restarts) {
+                    record.state.status = Status::Restarting;
+                    record.restarts += 1;
+                }
+            });
+            engine.clear(&one);
+            Ok(())
         });
+        // There is no error in it.
+        let _ = cleared.await;
+        let (oom, code) = {
+            let state = container.state();
+            (state.oom_killed, state.exit_code)
+        };
         container.live().ends += 1;
         container.live().execs.clear();
         container.live().health = None;
@@ -73,33 +88,27 @@ impl Engine {
         container.tell();
     }
 
-    /// How it ended, by the shim's word; then what it had is taken away.
+    /// How it ended, by the shim's word.
     fn last_words(&self, container: &Container) -> (i32, bool, Option<String>) {
         let entry = container_id(&container.id).and_then(|id| Ok(self.runtime().open(&id)?));
-        let (mut code, mut oom, mut at) = (UNSEEN, false, None);
-        if let Ok(entry) = &entry {
-            if let Some(exit) = entry.exit() {
-                code = exit["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(UNSEEN);
-                at = exit["exitedAt"].as_str().map(str::to_owned);
-            }
-            oom = entry.load().ok().and_then(|state| state.cgroup()).is_some_and(|cgroup| cgroup.oom_kills() > 0);
-        }
-        drop(entry);
-        self.clear(container);
-        (code, oom, at)
+        let Ok(entry) = &entry else { return (UNSEEN, false, None) };
+        let exit = entry.exit().unwrap_or_default();
+        let code = exit["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(UNSEEN);
+        let oom = entry.load().ok().and_then(|state| state.cgroup()).is_some_and(|cgroup| cgroup.oom_kills() > 0);
+        (code, oom, exit["exitedAt"].as_str().map(str::to_owned))
     }
 
     /// `--rm` and restart policies.
     fn follow_end(self: &Arc<Self>, container: &Arc<Container>, ran: Duration) {
         if container.record().host.auto_remove {
-            return self.remove_later(container);
+            if container.live().kept == 0 {
+                self.remove_later(container);
+            }
+        } else if container.state().status == Status::Restarting {
+            let rest = rest_before_restart(container.live().rest, ran);
+            container.live().rest = Some(rest);
+            self.restart_after(container, rest);
         }
-        if container.state().status != Status::Restarting {
-            return;
-        }
-        let rest = rest_before_restart(container.live().rest, ran);
-        container.live().rest = Some(rest);
-        self.restart_after(container, rest);
     }
 
     /// Starts it again at once: after a restart of the engine.

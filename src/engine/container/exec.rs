@@ -81,6 +81,11 @@ impl Execs {
         }
     }
 
+    /// Says that one is begun; false if somebody else has, or it is gone.
+    fn claim(&self, id: &str) -> bool {
+        self.lock().get_mut(id).is_some_and(|exec| !std::mem::replace(&mut exec.started, true))
+    }
+
     /// Forgets those of a container that is gone.
     pub fn forget(&self, container: &str) {
         self.lock().retain(|_, exec| exec.container != container);
@@ -127,7 +132,9 @@ impl Engine {
     /// It cannot be run: the exit code is remembered.
     pub async fn begin_exec(self: &Arc<Self>, exec: &Exec, wants: Wants, size: Option<(u16, u16)>) -> Result<Connection, Fault> {
         let container = self.may_begin(exec)?;
-        self.execs.change(&exec.id, |exec| exec.started = true);
+        if !self.execs.claim(&exec.id) {
+            return Err(Fault::conflict(format!("Error: Exec command {} is already running", exec.id)));
+        }
         match self.run_exec(&container, exec, wants, size).await {
             Ok(connection) => Ok(connection),
             Err(failed) => {

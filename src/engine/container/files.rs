@@ -81,8 +81,9 @@ impl Engine {
     /// Removes all that a container has on the disk.
     pub fn forget_files(&self, id: &str) {
         self.unmount(id);
-        for folder in [self.root.join("overlay2"), self.root.join("containers"), self.root.join("run/hold")] {
-            // What cannot be removed now is found by the next engine: there is no record any more.
+        // The record last: as long as there is one, an engine that comes after a killed one knows what to do.
+        for folder in [self.root.join("run/hold"), self.root.join("overlay2"), self.root.join("containers")] {
+            // What cannot be removed now is removed by the next engine: there is no record any more.
             let _ = Folder::open(&folder).and_then(|folder| folder.remove(id.as_ref()));
         }
     }

@@ -108,11 +108,13 @@ impl Engine {
         let Some(words) = words(&check, record.config.shell.as_ref()) else { return };
         container.live().health = Some(Health::starting());
         let (engine, container) = (Arc::clone(self), Arc::clone(container));
-        tokio::spawn(async move { engine.test_until_the_end(&container, &check, words).await });
+        // Asked here, while nobody changes it: in the task it may have ended and be another one by then.
+        let ends = container.live().ends;
+        tokio::spawn(async move { engine.test_until_the_end(&container, &check, words, ends).await });
     }
 
-    async fn test_until_the_end(self: &Arc<Self>, container: &Arc<Container>, check: &Healthcheck, words: Vec<String>) {
-        let (began, ends) = (std::time::Instant::now(), container.live().ends);
+    async fn test_until_the_end(self: &Arc<Self>, container: &Arc<Container>, check: &Healthcheck, words: Vec<String>, ends: u64) {
+        let began = std::time::Instant::now();
         let (interval, period) = (nanoseconds(check.interval, INTERVAL), nanoseconds(check.start_period, Duration::ZERO));
         let mut changed = container.changed.subscribe();
         loop {

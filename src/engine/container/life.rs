@@ -49,10 +49,7 @@ impl Engine {
         };
         self.send(container, number).await?;
         self.tell(container, "kill", &[("signal", &number.to_string())]);
-        // A frozen process sees no signal until it is thawed.
-        if container.state().status == Status::Paused {
-            self.thaw(container).await?;
-        }
+        self.thaw_for_signal(container).await?;
         // Nobody survives SIGKILL: as with dockerd the answer comes when the container has ended, so that it can be removed next.
         if number == KILL && tokio::time::timeout(PATIENCE, ended).await.is_err() {
             let name = container.name();
@@ -68,8 +65,8 @@ impl Engine {
         let mut changed = container.changed.subscribe();
         let (container, ends) = (container.clone(), container.live().ends);
         async move {
-            // That nobody can change it any more is an end too.
-            let _ = changed.wait_for(|_| container.live().ends > ends || !container.state().is_running()).await;
+            // That nobody can change it any more is an end too. Not before all that it had has been taken away: it may be asked for again next.
+            let _ = changed.wait_for(|_| container.live().ends > ends).await;
         }
     }
 
@@ -93,8 +90,7 @@ impl Engine {
     /// # Errors
     /// It does not even die.
     pub async fn stop(self: &Arc<Self>, container: &Arc<Container>, signal: Option<&str>, grace: Option<i64>) -> Result<bool, Fault> {
-        let mut changed = container.changed.subscribe();
-        let (number, grace, ends) = {
+        let (number, grace, ended) = {
             // In somebody's turn the state may be on its way to another: an end of which its policy has not heard yet, a start about to succeed.
             let _turn = container.turn.lock().await;
             let record = container.record();
@@ -112,21 +108,18 @@ impl Engine {
             let signal = signal.filter(|signal| !signal.is_empty()).or(own).unwrap_or("TERM");
             let number = signal_number(signal).map_err(|_| Fault::bad(format!("invalid signal: {signal}")))?;
             container.change_anyway(|record| record.state.stopped_by_hand = true);
-            (number, grace.or(record.config.stop_timeout).unwrap_or(GRACE), container.live().ends)
+            (number, grace.or(record.config.stop_timeout).unwrap_or(GRACE), self.ending(container))
         };
-        let ended = |_: &u64| container.live().ends > ends || !container.state().is_running();
+        let mut ended = std::pin::pin!(ended);
         self.send(container, number).await?;
         self.tell(container, "kill", &[("signal", &number.to_string())]);
-        // A frozen process sees no signal until it is thawed.
-        if container.state().status == Status::Paused {
-            self.thaw(container).await?;
-        }
+        self.thaw_for_signal(container).await?;
         // Negative: for ever.
         let patience = u64::try_from(grace).map_or(Duration::MAX, Duration::from_secs);
-        if tokio::time::timeout(patience, changed.wait_for(ended)).await.is_err() {
+        if tokio::time::timeout(patience, &mut ended).await.is_err() {
             self.send(container, KILL).await?;
             self.tell(container, "kill", &[("signal", "9")]);
-            if tokio::time::timeout(PATIENCE, changed.wait_for(ended)).await.is_err() {
+            if tokio::time::timeout(PATIENCE, ended).await.is_err() {
                 return Err(Fault::internal(format!(
                     "cannot stop container: {}: tried to kill container, but did not receive an exit event",
                     container.name()
@@ -157,11 +150,12 @@ impl Engine {
     /// # Errors
     /// Those of both.
     pub async fn restart(self: &Arc<Self>, container: &Arc<Container>, signal: Option<&str>, grace: Option<i64>) -> Result<(), Fault> {
-        // `--rm` does not remove what is to be started again at once.
-        let removes = container.record().host.auto_remove;
-        container.change(|record| record.host.auto_remove = false)?;
+        container.live().kept += 1;
         let stopped = self.stop(container, signal, grace).await;
-        container.change(|record| record.host.auto_remove = removes)?;
+        // Whoever deals with its end holds the turn until that is done.
+        let turn = container.turn.lock().await;
+        container.live().kept -= 1;
+        drop(turn);
         stopped?;
         self.start(container).await?;
         self.tell(container, "restart", &[]);
@@ -201,6 +195,16 @@ impl Engine {
         container.change(|record| record.state.status = Status::Running)?;
         self.tell(container, "unpause", &[]);
         Ok(())
+    }
+
+    /// A frozen process sees no signal until it is thawed.
+    async fn thaw_for_signal(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Fault> {
+        if container.state().status != Status::Paused {
+            return Ok(());
+        }
+        let thawed = self.thaw(container).await;
+        // One that the signal has ended meanwhile has nothing to thaw.
+        if container.state().is_running() { thawed } else { Ok(()) }
     }
 
     async fn thaw(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Fault> {

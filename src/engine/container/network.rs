@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::config::read;
 use super::record::{Endpoint, Record};
@@ -23,7 +23,7 @@ pub struct Plugged {
     /// Our ends of its cables.
     pub cables: Vec<String>,
     /// The tasks of its published ports.
-    pub proxies: Vec<AbortHandle>,
+    pub proxies: Vec<JoinHandle<()>>,
     /// The task of its resolver.
     pub resolver: Option<AbortHandle>,
 }
@@ -157,7 +157,7 @@ impl Engine {
     pub fn unplug(&self, container: &Container) {
         let plugged = std::mem::take(&mut container.live().plugged);
         plugged.resolver.iter().for_each(AbortHandle::abort);
-        self.close_ports(container, &plugged.proxies);
+        self.close_ports(container, plugged.proxies);
         for cable in &plugged.cables {
             // It is gone with the container's network namespace, or going.
             let _ = Bridge::unplug(cable);
@@ -167,7 +167,10 @@ impl Engine {
             for (name, endpoint) in &record.networks {
                 self.tell_network("disconnect", name, endpoint, container);
             }
-            container.change_anyway(|record| {
+            // Whoever waits is told when all of it is gone.
+            container.note(|record| {
+                // A port that nobody has chosen is another one at the next start: this one may be somebody else's by then.
+                record.ports.clear();
                 for endpoint in record.networks.values_mut() {
                     (endpoint.address, endpoint.gateway, endpoint.mac_address) = Default::default();
                     (endpoint.endpoint_id, endpoint.prefix) = Default::default();

@@ -7,12 +7,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::AbortHandle;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::Container;
 use super::config::PortBinding;
@@ -82,10 +83,11 @@ impl Engine {
         let Some((bridge, endpoint)) = self.leads_in(&record) else { return Ok(()) };
         let inside: Ipv4Addr = endpoint.address.parse().map_err(|_| Fault::internal(format!("`{}` is no address", endpoint.address)))?;
         let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
-        let mut opened: Vec<AbortHandle> = Vec::new();
+        let mut opened: Vec<JoinHandle<()>> = Vec::new();
         for (port, binding) in wanted(&record)? {
             // After a restart of the engine the port that was chosen is asked for again.
-            let before = record.ports.get(&port).and_then(|all| all.first()).filter(|_| binding.host_port.is_empty());
+            let place = ports.get(&port).map_or(0, Vec::len);
+            let before = record.ports.get(&port).and_then(|all| all.get(place)).filter(|_| binding.host_port.is_empty());
             let host_port = before.map_or(binding.host_port.clone(), |before| before.host_port.clone());
             let place = (binding.host_ip.as_str(), host_port.as_str());
             match open(place, &port, inside).await {
@@ -95,7 +97,7 @@ impl Engine {
                     ports.entry(port).or_default().push(told);
                 }
                 Err(why) => {
-                    opened.iter().for_each(AbortHandle::abort);
+                    closed(opened).await;
                     return Err(Fault::internal(format!(
                         "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({}): {}",
                         record.name,
@@ -130,9 +132,11 @@ impl Engine {
         bridges.into_iter().find(|(bridge, _)| !bridge.internal)
     }
 
-    /// Closes a container's ports: its proxies, and the rules of all its networks.
-    pub fn close_ports(&self, container: &Container, proxies: &[AbortHandle]) {
-        proxies.iter().for_each(AbortHandle::abort);
+    /// Closes a container's ports: its proxies, and the rules of all its networks. The caller may wait, as in [`Engine::work`].
+    pub fn close_ports(&self, container: &Container, proxies: Vec<JoinHandle<()>>) {
+        if !proxies.is_empty() {
+            Handle::current().block_on(closed(proxies));
+        }
         let record = container.record();
         if record.ports.values().all(Vec::is_empty) {
             return;
@@ -168,6 +172,15 @@ impl Engine {
     }
 }
 
+/// Ends proxies. Their ports are free when this returns: they may be asked for again at once.
+async fn closed(proxies: Vec<JoinHandle<()>>) {
+    proxies.iter().for_each(JoinHandle::abort);
+    for proxy in proxies {
+        // That it was ended is its only error.
+        let _ = proxy.await;
+    }
+}
+
 /// The rules for ports that are open. An address of IPv6 has none: only the proxy serves it.
 fn rules(owner: &str, ports: &BTreeMap<String, Vec<PortBinding>>, inside: Ipv4Addr) -> Vec<Published> {
     let all = ports.iter().flat_map(|(port, bindings)| bindings.iter().map(move |binding| (port, binding)));
@@ -193,7 +206,7 @@ struct NotOpen {
     message: String,
 }
 
-async fn open((address, host_port): (&str, &str), port: &str, inside: Ipv4Addr) -> Result<(SocketAddr, AbortHandle), NotOpen> {
+async fn open((address, host_port): (&str, &str), port: &str, inside: Ipv4Addr) -> Result<(SocketAddr, JoinHandle<()>), NotOpen> {
     let shown = if address.is_empty() { "0.0.0.0" } else { address };
     let not_open = |message: String, taken| NotOpen { address: shown.to_owned(), port: host_port.to_owned(), taken, message };
     let (inner, udp) = number(port).map_err(|fault| not_open(fault.message, false))?;
@@ -214,15 +227,15 @@ async fn open((address, host_port): (&str, &str), port: &str, inside: Ipv4Addr) 
     ))
 }
 
-async fn listen(at: SocketAddr, target: SocketAddr, udp: bool) -> std::io::Result<(SocketAddr, AbortHandle)> {
+async fn listen(at: SocketAddr, target: SocketAddr, udp: bool) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
     if udp {
         let socket = UdpSocket::bind(at).await?;
         let address = socket.local_addr()?;
-        return Ok((address, tokio::spawn(datagrams(Arc::new(socket), target)).abort_handle()));
+        return Ok((address, tokio::spawn(datagrams(Arc::new(socket), target))));
     }
     let listener = TcpListener::bind(at).await?;
     let address = listener.local_addr()?;
-    Ok((address, tokio::spawn(connections(listener, target)).abort_handle()))
+    Ok((address, tokio::spawn(connections(listener, target))))
 }
 
 /// Hands connections on. They end with the listener's task.
@@ -256,7 +269,7 @@ async fn datagrams(socket: Arc<UdpSocket>, target: SocketAddr) {
             Entry::Occupied(known) => Arc::clone(&known.get().0),
             Entry::Vacant(new) => {
                 let Ok(inner) = inside(target).await.map(Arc::new) else { continue };
-                let answers = tokio::spawn(answers(Arc::clone(&socket), Arc::clone(&inner), client));
+                let answers = tokio::spawn(answers(Arc::downgrade(&socket), Arc::clone(&inner), client));
                 new.insert((Arc::clone(&inner), AbortOnDrop(answers)));
                 inner
             }
@@ -280,9 +293,11 @@ async fn inside(target: SocketAddr) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
-async fn answers(outer: Arc<UdpSocket>, inner: Arc<UdpSocket>, client: SocketAddr) {
+/// The port is free as soon as its proxy has ended, whoever still answers.
+async fn answers(outer: Weak<UdpSocket>, inner: Arc<UdpSocket>, client: SocketAddr) {
     let mut buffer = vec![0; DATAGRAM];
     while let Ok(Ok(count)) = tokio::time::timeout(SILENT, inner.recv(&mut buffer)).await {
+        let Some(outer) = outer.upgrade() else { return };
         // As above.
         let _ = outer.send_to(&buffer[..count], client).await;
     }

@@ -35,6 +35,8 @@ pub struct Record {
     pub ports: BTreeMap<String, Vec<PortBinding>>,
     /// Its networks by name.
     pub networks: BTreeMap<String, Endpoint>,
+    /// Once it is being removed: the volumes that were made for it go too.
+    pub with_volumes: bool,
 }
 
 /// A folder or volume in a container.

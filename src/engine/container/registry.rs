@@ -1,4 +1,4 @@
-//! All containers of the engine: found by id, name or the beginning of an id; kept on the disk; woken up with the engine.
+//! All containers of the engine: found by id, name or the beginning of an id; kept on the disk.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,62 +96,6 @@ impl Engine {
                 Some(Ok(record)) => drop(self.containers.add(&Arc::new(Container::new(folder, record)))),
                 Some(Err(_)) => {}
                 None => self.forget_files(&id),
-            }
-        }
-    }
-
-    /// Takes up where an earlier engine was: connects to the shims that live, ends what has ended, starts what is to run always.
-    pub async fn revive(self: &Arc<Self>) {
-        self.renew_bridge();
-        for container in self.containers.all() {
-            self.revive_container(&container).await;
-        }
-        // Of this host's rules nothing is lost when it does not come to it.
-        let _ = self
-            .work(|engine| {
-                engine.sweep_ports();
-                Ok(())
-            })
-            .await;
-    }
-
-    /// The default bridge may have had another address before; with nobody on it, it is made anew.
-    fn renew_bridge(&self) {
-        let used = self.containers.all().iter().any(|container| container.state().is_running());
-        if self.config.bip.is_some()
-            && !used
-            && let Some(bridge) = self.networks.find("bridge").ok().and_then(|network| network.bridge())
-        {
-            // One that cannot be removed keeps its old address beside the new one.
-            let _ = bridge.clear();
-        }
-    }
-
-    async fn revive_container(self: &Arc<Self>, container: &Arc<Container>) {
-        use super::state::Status;
-        let state = container.state();
-        match state.status {
-            Status::Running | Status::Paused => match self.watch(container).await {
-                Ok(()) => {
-                    self.resume_network(container).await;
-                    self.watch_health(container);
-                }
-                // Its shim has ended: what it left says how.
-                Err(_) => self.ended(container).await,
-            },
-            Status::Restarting => self.restart_later(container),
-            Status::Removing => {
-                let engine = Arc::clone(self);
-                let container = Arc::clone(container);
-                // What cannot be removed now is still listed, as it was before.
-                tokio::spawn(async move { drop(engine.remove(&container, true, false).await) });
-            }
-            Status::Created | Status::Exited | Status::Dead => {
-                let always = ["always", "unless-stopped"].contains(&container.record().host.restart_policy.name.as_str());
-                let rests = state.stopped_by_hand && container.record().host.restart_policy.name == "unless-stopped";
-                if state.status == Status::Exited && always && !rests {
-                    self.restart_later(container);
-                }
             }
         }
     }

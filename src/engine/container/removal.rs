@@ -13,27 +13,24 @@ impl Engine {
     /// # Errors
     /// It runs, or does not die.
     pub async fn remove(self: &Arc<Self>, container: &Arc<Container>, force: bool, volumes: bool) -> Result<(), Fault> {
-        if !force {
-            container.state().may_remove(&container.name())?;
-        }
-        if container.live().removed {
-            return Ok(());
-        }
-        let busy = |status: Status| matches!(status, Status::Running | Status::Paused | Status::Restarting);
-        // Between two looks its policy may have started it again.
+        // Judged in our turn: outside of it its state may be on its way to another, and between two turns its policy may have started it again.
         let _turn = loop {
-            while busy(container.state().status) {
-                self.stop(container, Some("KILL"), None).await?;
-            }
             let turn = container.turn.lock().await;
             if container.live().removed {
                 return Ok(());
             }
-            if !busy(container.state().status) {
-                break turn;
+            match container.state().may_remove(&container.name()) {
+                Ok(()) => break turn,
+                Err(fault) if !force => return Err(fault),
+                Err(_) => {}
             }
+            drop(turn);
+            self.stop(container, Some("KILL"), None).await?;
         };
-        container.change_anyway(|record| record.state.status = Status::Removing);
+        container.change_anyway(|record| {
+            record.state.status = Status::Removing;
+            record.with_volumes = volumes;
+        });
         let record = container.record();
         let one = Arc::clone(container);
         self.work(move |engine| {
@@ -43,7 +40,12 @@ impl Engine {
             Ok(())
         })
         .await?;
-        container.live().removed = true;
+        {
+            let mut live = container.live();
+            live.removed = true;
+            // Whoever waits for a start to attach to waits in vain.
+            live.pending.clear();
+        }
         self.execs.forget(&container.id);
         self.tell(container, "destroy", &[]);
         container.tell();

@@ -42,9 +42,13 @@ impl Engine {
             if running {
                 endpoint.endpoint_id = names::random_id();
                 let _one = engine.addressing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                // It may have been removed since.
+                engine.networks.find(&network.id)?;
                 engine.choose_address(&one, &network, &bridge, &mut endpoint)?;
+                one.change(|record| record.networks.insert(network.name.clone(), endpoint.clone()))?;
+            } else {
+                one.change(|record| record.networks.insert(network.name.clone(), endpoint.clone()))?;
             }
-            one.change(|record| record.networks.insert(network.name.clone(), endpoint.clone()))?;
             if running && let Err(fault) = engine.plug(&one, &network, &bridge, &endpoint, (None, record.state.pid)) {
                 one.change(|record| record.networks.remove(&network.name))?;
                 return Err(fault);
@@ -73,7 +77,7 @@ impl Engine {
             if !endpoint.endpoint_id.is_empty() && !endpoint.address.is_empty() {
                 let cable = format!("veth{}", &endpoint.endpoint_id[..7]);
                 let open = std::mem::take(&mut one.live().plugged.proxies);
-                engine.close_ports(&one, &open);
+                engine.close_ports(&one, open);
                 Bridge::unplug(&cable)?;
                 one.live().plugged.cables.retain(|other| *other != cable);
             }

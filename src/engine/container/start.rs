@@ -14,7 +14,7 @@ use super::{Container, files, logging, now};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::kernel::root::Root;
-use crate::kernel::{fs, ids};
+use crate::kernel::{fs, ids, lock};
 use crate::oci::accounts;
 use crate::oci::runtime::{self, ContainerId};
 
@@ -111,6 +111,8 @@ impl Engine {
             record.state.stopped_by_hand = false;
             record.state.started_at = Some(now());
         })?;
+        // Those who came since: they hear it from here on.
+        self.connect_pending(container).await;
         self.tell(container, "start", &[]);
         self.watch_health(container);
         Ok(())
@@ -186,7 +188,9 @@ impl Engine {
         command.args(verb).arg(hold).args(more).args(bundle);
         let (stdin, _keep) = self.doorway(&mut command)?;
         command.arg(id);
-        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
+        // It says nothing there; it holds the lock as long as it runs, also when this engine is killed.
+        let lock = lock::share(&self.starting()).map_err(|error| format!("tell the next engine of this start: {error}"))?;
+        command.stdin(stdin).stdout(lock).stderr(Stdio::null());
         let status = command.status().await.map_err(|error| format!("run the container runtime: {error}"))?;
         if status.success() { Ok(()) } else { Err(failure(&log).unwrap_or_else(|| format!("the runtime ended with {status}"))) }
     }

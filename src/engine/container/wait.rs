@@ -37,29 +37,30 @@ pub struct Waiting {
     container: Arc<Container>,
     until: Until,
     ends: u64,
+    /// It was at rest when the wait began.
+    rested: bool,
     changed: tokio::sync::watch::Receiver<u64>,
 }
 
 impl Waiting {
     /// Begins to wait.
     pub fn begin(container: &Arc<Container>, until: Until) -> Self {
-        let ends = container.live().ends;
-        Waiting { container: Arc::clone(container), until, ends, changed: container.changed.subscribe() }
+        let (changed, ends) = (container.changed.subscribe(), container.live().ends);
+        let state = container.state();
+        let rested = !(state.is_running() || state.status == Status::Restarting);
+        Waiting { container: Arc::clone(container), until, ends, rested, changed }
     }
 
     /// Waits, and gives the exit code.
     pub async fn end(mut self) -> i32 {
-        let (container, until, ends) = (Arc::clone(&self.container), self.until, self.ends);
+        let (container, until, ends, rested) = (Arc::clone(&self.container), self.until, self.ends, self.rested);
         let over = move |_: &u64| {
-            let (now, removed) = {
-                let live = container.live();
-                (live.ends, live.removed)
-            };
-            let state = container.state();
+            let live = container.live();
+            let ended = live.ends > ends || live.removed;
             match until {
-                Until::NotRunning => now > ends || removed || !(state.is_running() || state.status == Status::Restarting),
-                Until::NextExit => now > ends || removed,
-                Until::Removed => removed,
+                Until::NotRunning => ended || rested,
+                Until::NextExit => ended,
+                Until::Removed => live.removed,
             }
         };
         // The container, which we hold, holds the sender.
