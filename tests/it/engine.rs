@@ -12,6 +12,7 @@ use serde_json::Value;
 mod asked;
 mod containers;
 mod hostile;
+mod load;
 mod nonsense;
 mod told;
 

@@ -57,6 +57,11 @@ impl Confined {
         Confined::with(false, daemon_json)
     }
 
+    /// An engine after which another one starts when it has been killed; containers live on.
+    pub fn kept() -> Self {
+        Confined::with(true, "")
+    }
+
     fn with(keeper: bool, told: &str) -> Self {
         let sandbox = Sandbox::new();
         let process = start(&sandbox, keeper, told);
@@ -334,7 +339,7 @@ fn a_killed_engine_finds_its_containers_again() {
     if !docker("a_killed_engine_finds_its_containers_again") {
         return;
     }
-    let engine = Confined::with(true, "");
+    let engine = Confined::kept();
     engine.said(&["run", "-d", "--network", "none", "--name", "lives", "base:1", "sh", "-c", "echo before; while :; do sleep 0.1; done"]);
     engine.said(&["run", "-d", "--network", "none", "--name", "ends", "base:1", "sh", "-c", "sleep 1; exit 9"]);
     let pid = engine.said(&["inspect", "-f", "{{.State.Pid}}", "lives"]);
@@ -436,8 +441,10 @@ fn networks_are_kept_apart_and_only_published_ports_lead_in() {
     // The host itself by the proxy, others by the rule: the server sees who they are.
     crate::support::eventually("an answer", PATIENCE, || (host(&format!("{curl} http://127.0.0.1:8080/")) == "hello\n").then_some(()));
     assert_eq!(from_outside("http://10.9.9.1:8080/"), "hello\n0\n");
-    let seen = engine.docker(&["logs", "server"]).output().stderr;
-    assert!(seen.contains("172.17.0.1") && seen.contains("10.9.9.2"), "{seen}");
+    // It writes its log when it has answered.
+    let seen = || engine.docker(&["logs", "server"]).output().stderr;
+    let both = || Some(seen()).filter(|seen| seen.contains("172.17.0.1") && seen.contains("10.9.9.2"));
+    crate::support::eventually("both clients in the server's log", PATIENCE, both);
     // What is not published is not reached, though the way there is known.
     assert_eq!(from_outside("http://172.17.0.2/"), "28\n");
     // Networks do not reach each other, but what is published is for all that have a way out.

@@ -2,7 +2,7 @@
 
 use super::containers::{Confined, docker, run};
 use super::{PATIENCE, text};
-use crate::support::{has_program, skip, wait};
+use crate::support::{eventually, has_program, skip, wait};
 
 /// Two services, one after the other.
 const PROJECT: &str = r#"
@@ -40,8 +40,9 @@ fn the_older_docker_compose_runs_a_project_of_two_services() {
     assert_eq!(here.said(&["ps", "--format", "{{.Names}} {{.State}}"]), "two_web_1 running\ntwo_db_1 running\n");
     let listed = compose(&["ps"]).succeeds().stdout;
     assert!(listed.contains("two_db_1") && listed.contains("two_web_1") && listed.matches(" Up ").count() == 2, "{listed}");
-    let logs = compose(&["logs", "--no-color"]).succeeds().stdout;
-    assert!(logs.contains("| web is up") && logs.contains("| db is up"), "{logs}");
+    // `up -d` waits until they run, and not until they have said so.
+    let logs = || Some(compose(&["logs", "--no-color"]).succeeds().stdout);
+    eventually("both in the logs", PATIENCE, || logs().filter(|logs| logs.contains("| web is up") && logs.contains("| db is up")));
     // A service is found by its name.
     let pinged = compose(&["exec", "-T", "web", "ping", "-c", "1", "-W", "5", "db"]).succeeds().stdout;
     assert!(pinged.contains("1 packets received"), "{pinged}");
@@ -99,8 +100,9 @@ fn what_daemon_json_says_holds_where_a_container_says_nothing() {
         "base:1",
         "sh",
         "-c",
-        "trap 'exit 7' TERM; while :; do sleep 0.1; done",
+        "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done",
     ]);
+    eventually("its trap", PATIENCE, || here.said(&["logs", "ends"]).contains("ready").then_some(()));
     assert_eq!(here.said(&["info", "-f", "{{.LiveRestoreEnabled}}"]), "false\n");
     let mut here = here;
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", here.engine.process.id())).expect("the engine");
