@@ -99,6 +99,7 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
         stop: None,
     })
     .map_err(|error| fault::doc(&error, error.hint().as_deref()))?;
+    eprint!("{}", views::left_out_shortly(session.broken()).render(&style));
     let mut desk = Desk::new(session, options.bottle.internet == bottle::Internet::Real, style, size);
     let status = match script {
         Some(script) => Ok(batch::run(&mut desk, script, options.stop_on_error)),

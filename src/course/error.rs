@@ -83,7 +83,8 @@ impl Error {
                 Some("this is a defect of the course or a lack of this machine, not yours; `bottleship doctor` may tell more".to_owned())
             }
             Error::End => Some("`:list` shows everything, `:report` where you stand".to_owned()),
-            Error::Course(_) | Error::File { .. } => None,
+            Error::Course(_) => Some("mend the file; `bottleship lab lint DIR` looks at a whole course".to_owned()),
+            Error::File { .. } => None,
         }
     }
 }

@@ -1,4 +1,8 @@
 //! All lessons, labs and solutions: from the binary, or from a folder with the same layout.
+//!
+//! One file with a mistake costs one unit, never the course: it is left out and named (see [`Broken`]), the rest is as it was.
+
+mod broken;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,7 @@ use super::unit::Unit;
 use super::yaml::spot_near;
 use super::{lab, lesson};
 use crate::kernel;
+pub use broken::Broken;
 
 /// Path, whether it is executable, content; made by build.rs.
 const EMBEDDED: &[(&str, bool, &[u8])] = include!(concat!(env!("OUT_DIR"), "/course.rs"));
@@ -39,6 +44,8 @@ pub struct Entry {
 pub struct Course {
     files: BTreeMap<PathBuf, CourseFile>,
     units: Vec<Entry>,
+    /// What is left out of `units`, in the order of the files.
+    broken: Vec<Broken>,
 }
 
 /// The part of the course that a unit belongs to: what stands before the slash of its id (`by-hand/chroot`).
@@ -48,22 +55,24 @@ pub fn part_of(id: &str) -> &str {
 
 impl Course {
     /// The course in the binary.
-    ///
-    /// # Errors
-    /// A file of it has mistakes.
-    pub fn embedded() -> Result<Course, Error> {
+    pub fn embedded() -> Course {
+        Course::without_broken(Course::embedded_files())
+    }
+
+    /// The files of the course in the binary.
+    pub fn embedded_files() -> BTreeMap<PathBuf, CourseFile> {
         let files = EMBEDDED
             .iter()
             .map(|(path, executable, content)| (PathBuf::from(path), CourseFile { content: content.to_vec(), executable: *executable }));
-        Course::from_files(files.collect())
+        files.collect()
     }
 
     /// The course in a folder that holds `lessons/`, `labs/`, `solutions/`.
     ///
     /// # Errors
-    /// The folder cannot be read, or a file of it has mistakes.
+    /// The folder cannot be read, or it holds no course.
     pub fn load(folder: &Path) -> Result<Course, Error> {
-        Course::from_files(Course::read_folder(folder)?)
+        Ok(Course::without_broken(Course::read_folder(folder)?))
     }
 
     /// The files of a course folder.
@@ -88,10 +97,10 @@ impl Course {
     /// # Errors
     /// As [`Course::load`].
     pub fn open(folder: Option<&Path>) -> Result<Course, Error> {
-        folder.map_or_else(Course::embedded, Course::load)
+        folder.map_or_else(|| Ok(Course::embedded()), Course::load)
     }
 
-    /// From files in memory.
+    /// From files in memory, all of which must be without a mistake.
     ///
     /// # Errors
     /// Everything that is wrong with any of them.
@@ -100,9 +109,10 @@ impl Course {
         if problems.is_empty() { Ok(course) } else { Err(Error::Course(problems)) }
     }
 
-    /// What can be read of the files, and what is wrong with the rest.
+    /// What can be read of the files, and everything that is wrong with them. A unit that can be read stays, even if it does not go together with the
+    /// others: for authors, who want to see all that is wrong with it.
     pub fn tolerant(files: BTreeMap<PathBuf, CourseFile>) -> (Course, Vec<Problem>) {
-        let mut course = Course { files, units: Vec::new() };
+        let mut course = Course { files, units: Vec::new(), broken: Vec::new() };
         let mut problems = Vec::new();
         let sources: Vec<PathBuf> = course.files.keys().filter(|path| is_unit(path)).cloned().collect();
         for file in sources {
@@ -111,6 +121,7 @@ impl Course {
                 Err(list) => problems.extend(list),
             }
         }
+        course.leave_out(&problems);
         course.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
         course.bring_parts_together();
         problems.extend(course.relations());
@@ -138,18 +149,25 @@ impl Course {
     /// The entry of a unit, by its id or by the end of it.
     ///
     /// # Errors
-    /// There is none, or several end like this.
+    /// There is none, several end like this, or its file has mistakes.
     pub fn entry(&self, id: &str) -> Result<&Entry, Error> {
-        let exact = self.units.iter().find(|entry| entry.example.id == id);
-        let mut ends = self.units.iter().filter(|entry| entry.example.id.rsplit('/').next() == Some(id));
-        let found = exact.or_else(|| match (ends.next(), ends.next()) {
-            (Some(one), None) => Some(one),
-            _ => None,
-        });
-        found.ok_or_else(|| {
-            let names = self.units.iter().flat_map(|entry| [entry.example.id.as_str(), entry.example.id.rsplit('/').next().unwrap_or("")]);
-            Error::Unknown { what: "lesson or lab", name: id.to_owned(), nearest: nearest(id, names).map(str::to_owned) }
-        })
+        if let Some(exact) = self.units.iter().find(|entry| entry.example.id == id) {
+            return Ok(exact);
+        }
+        let broken = |wanted: &dyn Fn(&str) -> bool| self.broken.iter().find(|broken| wanted(&broken.id)).map(Broken::error);
+        if let Some(error) = broken(&|other| other == id) {
+            return Err(error);
+        }
+        let ends = |other: &str| other.rsplit('/').next() == Some(id);
+        let mut fitting = self.units.iter().filter(|entry| ends(&entry.example.id));
+        if let (Some(one), None) = (fitting.next(), fitting.next()) {
+            return Ok(one);
+        }
+        if let Some(error) = broken(&ends) {
+            return Err(error);
+        }
+        let names = self.ids().flat_map(|id| [id, id.rsplit('/').next().unwrap_or("")]);
+        Err(Error::Unknown { what: "lesson or lab", name: id.to_owned(), nearest: nearest(id, names).map(str::to_owned) })
     }
 
     /// A unit with its parameters drawn from `seed`, and those parameters.
@@ -323,7 +341,7 @@ mod tests {
 
     #[test]
     fn the_course_in_the_binary_is_without_mistakes() {
-        let course = Course::embedded().unwrap_or_else(|error| panic!("{error}"));
+        let course = Course::from_files(Course::embedded_files()).unwrap_or_else(|error| panic!("{error}"));
         assert!(course.units().len() < 1000);
     }
 

@@ -234,7 +234,8 @@ impl Progress {
     pub fn unit(&mut self, course: &Course, id: &str) -> &mut UnitStanding {
         let digest = course.entry(id).map(|entry| course.digest(entry)).unwrap_or_default();
         if !self.standing.units.contains_key(id) {
-            let known = |other: &str| course.units().iter().any(|entry| entry.example.id == other);
+            // What was done in a unit whose file cannot be read just now stays that unit's.
+            let known = |other: &str| course.ids().any(|id| id == other);
             let old =
                 self.standing.units.iter().find(|(other, unit)| unit.digest == digest && !known(other)).map(|(other, _)| other.clone());
             if let Some(old) = old {

@@ -111,7 +111,7 @@ impl Session {
     /// Opens the course and the learner's progress, boots the world of the current unit and sets it up.
     ///
     /// # Errors
-    /// The course has mistakes, there is no such unit, or its world could not be made.
+    /// There is no such unit, its file has mistakes, or its world could not be made.
     pub fn start(options: Options) -> Result<Session, Error> {
         let course = Course::open(options.course.as_deref())?;
         Session::start_in(course, options)
@@ -335,9 +335,12 @@ fn first_place(course: &Course, progress: &Progress, asked: Option<&str>) -> Res
         let step = entry.example.step(&standing.step).map(|_| standing.step.clone());
         return Ok((entry.example.id.clone(), step));
     }
-    let first = course.units().first().ok_or_else(|| Error::NotNow {
-        why: "the course has no lesson and no lab".to_owned(),
-        hint: "give a course folder with `--course DIR`".to_owned(),
+    let first = course.units().first().ok_or_else(|| match course.broken() {
+        [] => Error::NotNow {
+            why: "the course has no lesson and no lab".to_owned(),
+            hint: "give a course folder with `--course DIR`".to_owned(),
+        },
+        broken => Error::Course(broken.iter().flat_map(|broken| broken.problems.clone()).collect()),
     })?;
     Ok((first.example.id.clone(), None))
 }

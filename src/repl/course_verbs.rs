@@ -154,6 +154,7 @@ impl Desk {
         let current = part_of(&self.session.view().unit).to_owned();
         let mut parts: Vec<&str> = units.iter().map(|unit| part_of(&unit.id)).collect();
         parts.dedup();
+        let is_known = |name: &str| self.session.broken().iter().any(|broken| part_of(&broken.id) == name);
         let wanted = |unit: &&UnitLine| match which {
             "all" => true,
             "" => part_of(&unit.id) == current,
@@ -162,13 +163,13 @@ impl Desk {
             name => part_of(&unit.id) == name,
         };
         let listed: Vec<&UnitLine> = units.iter().filter(wanted).collect();
-        if listed.is_empty() && !matches!(which, "labs" | "lessons") {
+        if listed.is_empty() && !matches!(which, "labs" | "lessons") && !is_known(which) {
             return needs(
                 &format!("the course has no part `{which}`"),
                 &format!("its parts: {}; or `labs`, `lessons`, `all`", parts.join(", ")),
             );
         }
-        Answer::of(views::list(&listed, &units))
+        Answer::of(views::list(&listed, &units).then(views::left_out(self.session.broken())))
     }
 
     pub(super) fn map(&mut self, _: &str) -> Answer {

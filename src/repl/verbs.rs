@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn lessons_show_only_verbs_that_there_are() {
-        let course = crate::course::Course::embedded().unwrap();
+        let course = crate::course::Course::embedded();
         let steps = course.units().iter().flat_map(|entry| &entry.example.steps);
         for block in steps.flat_map(|step| &step.blocks) {
             let Block::Run { commands, .. } = block else { continue };

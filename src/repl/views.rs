@@ -1,6 +1,6 @@
 //! From the course's view models to blocks of text. No sentence of a check is made here: those are attributes of the facts.
 
-use crate::course::library::part_of;
+use crate::course::library::{Broken, part_of};
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, QuestionView, ReportView, StepState,
     StepView, UnitLine, Verdict,
@@ -222,6 +222,30 @@ fn parts(all: &[UnitLine]) -> Table {
         table.rows.push([name].into_iter().chain(numbers.map(Text::from)).collect());
     }
     table
+}
+
+/// Below `:list`: the units that are not in it, with everything that is wrong with their files.
+pub fn left_out(broken: &[Broken]) -> Doc {
+    broken.iter().fold(Doc::new(), |doc, broken| {
+        broken.problems.iter().fold(doc, |doc, problem| doc.line(left_out_line(&broken.id, &problem.to_string())))
+    })
+}
+
+/// At the start: the same in short, so that the first step is not pushed out of sight.
+pub fn left_out_shortly(broken: &[Broken]) -> Doc {
+    let doc = broken.iter().fold(Doc::new(), |doc, broken| {
+        let more = match broken.problems.len() {
+            0 | 1 => String::new(),
+            of => format!("; and {} more, see `:list`", of - 1),
+        };
+        let first = broken.problems.first().map(ToString::to_string).unwrap_or_default();
+        doc.line(left_out_line(&broken.id, &format!("{first}{more}")))
+    });
+    if broken.is_empty() { doc } else { doc.paragraph("All other lessons and labs are there.") }
+}
+
+fn left_out_line(id: &str, why: &str) -> Text {
+    Text::of(Face::Caution, "left out:").and(Face::Plain, " ").and(Face::Strong, id.to_owned()).and(Face::Plain, format!(": {why}"))
 }
 
 fn unit_note(unit: &UnitLine) -> String {

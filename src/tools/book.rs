@@ -66,6 +66,7 @@ fn write(book: &Path, course: Option<&Path>) -> Result<usize, String> {
     let template = fs::read_to_string(&summary)
         .map_err(|error| format!("read `{}`: {error} (is `{}` the book?)", summary.display(), book.display()))?;
     let course = Course::open(course).map_err(|error| error.to_string())?;
+    let left_out: Vec<String> = course.broken().iter().flat_map(|broken| &broken.problems).map(ToString::to_string).collect();
     let (lessons, labs) = (chapters::lessons(&course), chapters::labs(&course));
     let reference = reference::pages();
     let source = book.join("src");
@@ -81,6 +82,9 @@ fn write(book: &Path, course: Option<&Path>) -> Result<usize, String> {
         save(&source.join(&page.path), &page.text)?;
     }
     save(&source.join("SUMMARY.md"), &fill(&template, &[("{{lessons}}", &lessons), ("{{labs}}", &labs), ("{{reference}}", &reference)]))?;
+    if !left_out.is_empty() {
+        return Err(format!("the other pages are written; these chapters are left out:\n  {}", left_out.join("\n  ")));
+    }
     let dead = links::dead(&source).map_err(|error| format!("read the pages below `{}`: {error}", source.display()))?;
     if !dead.is_empty() {
         return Err(format!("links that lead nowhere:\n  {}", dead.join("\n  ")));

@@ -74,10 +74,11 @@ fn path_of<'a>(arguments: &'a ArgMatches, name: &str) -> &'a Path {
 /// The course in a folder, in the folder around one of its labs, or in the program; and which unit is meant.
 fn lint_course(folder: Option<&Path>) -> Result<ExitCode, Error> {
     let place = folder.and_then(Place::of_unit);
-    let (course, mut problems) = match place.as_ref().map(|place| place.course.as_path()).or(folder) {
-        Some(folder) => Course::tolerant(Course::read_folder(folder)?),
-        None => (Course::embedded()?, Vec::new()),
+    let files = match place.as_ref().map(|place| place.course.as_path()).or(folder) {
+        Some(folder) => Course::read_folder(folder)?,
+        None => Course::embedded_files(),
     };
+    let (course, mut problems) = Course::tolerant(files);
     problems.extend(lint::course(&course));
     let problems: Vec<Problem> =
         lint::sorted(problems).into_iter().filter(|problem| place.as_ref().is_none_or(|place| place.owns(&problem.file))).collect();

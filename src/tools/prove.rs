@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
 use crate::bottle::{Mode, Spec};
+use crate::course::library::Broken;
 use crate::course::prove::{Outcome, PROOFS, Prover, Row, planted};
 use crate::course::{Course, Error};
 use crate::kernel;
@@ -107,10 +108,11 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     let all = asked.is_empty() && !itself;
     let wanted = |lab: bool| if lab { !arguments.get_flag("lessons") } else { !arguments.get_flag("labs") };
     let every = course.units().iter().filter(|entry| wanted(entry.example.lab)).map(|entry| entry.example.id.clone());
-    let units: Vec<String> = if all { every.collect() } else { asked };
-    for unit in &units {
-        course.entry(unit)?;
-    }
+    let (units, unreadable) = if all {
+        (every.collect(), course.broken().iter().filter(|broken| wanted(broken.lab)).collect())
+    } else {
+        readable(&course, asked)?
+    };
     let how = How {
         seeds: (1..=arguments.get_one::<u32>("seeds").copied().unwrap_or(3)).map(|seed| seed.to_string()).collect(),
         only: arguments.get_many::<String>("proofs").into_iter().flatten().cloned().collect(),
@@ -121,7 +123,9 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
         only_failures: arguments.get_flag("only-failures"),
     };
     let mut rows = vec![offline()];
-    report.tell(&rows[0]);
+    rows.extend(unreadable.into_iter().map(not_read));
+    let unreadable = rows.len() - 1;
+    rows.iter().for_each(|row| report.tell(row));
     for unit in &units {
         rows.extend(prove_one(&course, folder.clone(), unit, &how, &bottle, state, &report)?);
     }
@@ -131,11 +135,32 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
             rows.push(row);
         }
     }
-    report.sums(&rows, &units);
+    report.sums(&rows, units.len() + unreadable);
     if let Some(path) = arguments.get_one::<PathBuf>("report") {
         write_report(path, &rows)?;
     }
     Ok(!rows.iter().any(Row::failed))
+}
+
+/// The units of that name that can be proved, and those whose files have mistakes.
+fn readable(course: &Course, asked: Vec<String>) -> Result<(Vec<String>, Vec<&Broken>), Error> {
+    let (mut units, mut unreadable) = (Vec::new(), Vec::new());
+    for name in asked {
+        match course.entry(&name) {
+            Ok(_) => units.push(name),
+            Err(Error::Course(problems)) => {
+                unreadable.extend(course.broken().iter().find(|broken| broken.problems == problems));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((units, unreadable))
+}
+
+/// A unit that cannot be read is not proved: that is a failure of its own, before all proofs.
+fn not_read(broken: &Broken) -> Row {
+    let problems: Vec<String> = broken.problems.iter().map(ToString::to_string).collect();
+    Row { unit: broken.id.clone(), proof: "read", subject: "file".to_owned(), outcome: Outcome::Failed(problems.join("; ")) }
 }
 
 /// How much is proved.
@@ -213,13 +238,13 @@ impl Report {
         }
     }
 
-    fn sums(&self, rows: &[Row], units: &[String]) {
+    fn sums(&self, rows: &[Row], units: usize) {
         let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
         for row in rows {
             *sums.entry(words(&row.outcome).0).or_default() += 1;
         }
         if self.json {
-            println!("{}", serde_json::json!({ "units": units.len(), "sums": sums }));
+            println!("{}", serde_json::json!({ "units": units, "sums": sums }));
             return;
         }
         for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::Exempt(_))) {
@@ -229,7 +254,7 @@ impl Report {
             not_here(rows);
         }
         let told: Vec<String> = sums.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        println!("{} units: {}", units.len(), told.join(", "));
+        println!("{units} units: {}", told.join(", "));
     }
 }
 

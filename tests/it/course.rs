@@ -200,3 +200,53 @@ fn lint_names_file_line_and_key() {
         "{said}"
     );
 }
+
+/// A course of which one lab and one lesson have mistakes, and another lab and another lesson have none.
+fn with_broken(sandbox: &Sandbox) -> PathBuf {
+    let course = course(sandbox, str::to_owned);
+    for folder in ["lessons/01-test", "labs/test/torn"] {
+        fs::create_dir_all(course.join(folder)).expect("make a folder");
+    }
+    let torn = LAB.replace("test/word", "test/torn").replace("hold: 200ms", "hold: [");
+    fs::write(course.join("labs/test/torn/lab.yaml"), torn).expect("write the torn lab");
+    let lesson =
+        |id: &str, title: &str| format!("---\nid: test/{id}\ntitle: {title}\nminutes: 1\n---\nHello.\n\n## Look {{#look}}\n\nWords.\n");
+    fs::write(course.join("lessons/01-test/01-first.md"), lesson("first", "One: two")).expect("write the torn lesson");
+    fs::write(course.join("lessons/01-test/02-second.md"), lesson("second", "Two")).expect("write the lesson");
+    course
+}
+
+#[test]
+fn a_broken_lab_or_lesson_is_named_and_stops_nothing_else() {
+    let sandbox = Sandbox::new();
+    let course = with_broken(&sandbox);
+    let lesson = "left out: test/first: lessons/01-test/01-first.md:3:11: no valid YAML";
+    let lab = "left out: test/torn: labs/test/torn/lab.yaml:";
+    let output =
+        bottleship(&sandbox, &course, &["--plain"]).input(":list\n:next\ncat /srv/given > /srv/kept\n:check\n:goto torn\n").output();
+    for said in [&output.stderr, &output.stdout] {
+        assert_eq!((said.matches(lesson).count(), said.matches(lab).count()), (1, 1), "named once at the start, and in the list:\n{said}");
+    }
+    assert!(output.stdout.contains("test/second") && output.stdout.contains("kept: pass, 2 of 2 points"), "{}", output.stdout);
+    let asked = output.stdout.rsplit("kept: pass").next().expect("the rest");
+    assert!(asked.contains("error: labs/test/torn/lab.yaml:") && asked.contains("hint: mend the file"), "{}", output.stdout);
+
+    let lint = sandbox.bottleship(["lab", "lint", course.to_str().expect("text")]).exits(1).stdout;
+    for file in ["lessons/01-test/01-first.md:3:11: no valid YAML", "labs/test/torn/lab.yaml:"] {
+        assert!(lint.contains(file), "{file}:\n{lint}");
+    }
+    assert!(!lint.contains("there is no unit"), "{lint}");
+}
+
+#[test]
+fn a_broken_lab_fails_its_proof_and_the_others_are_proved() {
+    let sandbox = Sandbox::new();
+    let course = with_broken(&sandbox);
+    let proved = bottleship(&sandbox, &course, &["prove", "torn", "word", "--seeds", "1", "--proofs", "P1"]).exits(1).stdout;
+    let row = |word: &str, proof: &str, unit: &str| proved.lines().any(|line| line.split_whitespace().take(3).eq([word, proof, unit]));
+    assert!(row("FAILED", "read", "test/torn") && row("proved", "P1", "test/word"), "{proved}");
+    assert!(proved.contains("labs/test/torn/lab.yaml:") && proved.contains("2 units: "), "{proved}");
+    let all = bottleship(&sandbox, &course, &["prove", "--lessons", "--seeds", "1"]).exits(1).stdout;
+    assert!(all.contains("test/first") && all.contains("test/second") && !all.contains("test/torn"), "{all}");
+    bottleship(&sandbox, &course, &["submit", "torn"]).exits(3);
+}

@@ -1,5 +1,6 @@
 //! The verbs that show: the step, the list, the map, the report.
 
+use super::super::library::Broken;
 use super::super::unit::{Block, Step, Unit};
 use super::super::view::{BlockView, CommandView, MapLine, ReportLine, ReportView, StepState, StepView, UnitLine};
 use super::Session;
@@ -56,6 +57,11 @@ impl Session {
     /// `:list`
     pub fn list(&self) -> Vec<UnitLine> {
         self.course.units().iter().map(|entry| self.unit_line(&entry.example)).collect()
+    }
+
+    /// The lessons and labs that are left out because their files have mistakes.
+    pub fn broken(&self) -> &[Broken] {
+        self.course.broken()
     }
 
     fn unit_line(&self, unit: &Unit) -> UnitLine {
