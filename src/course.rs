@@ -27,6 +27,7 @@ pub mod lab;
 pub mod lesson;
 pub mod library;
 pub mod lint;
+pub mod outside;
 pub mod params;
 pub mod place;
 pub mod progress;

@@ -13,6 +13,7 @@ mod book;
 mod bottle;
 mod build;
 pub mod buildx;
+mod check;
 pub mod daemons;
 pub mod distribution;
 mod dive;
@@ -47,6 +48,7 @@ pub struct Tool {
 pub const TOOLS: &[Tool] = &[
     prompt::RUN,
     lab::LAB,
+    check::CHECK,
     prove::PROVE,
     grade::SUBMIT,
     grade::GRADE,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub(in crate::course) use checks::Past;
+pub(in crate::course) use checks::{Past, check_of};
 pub(in crate::course) use looking::diff;
 
 use super::error::Error;

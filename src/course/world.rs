@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const OUTPUT: usize = 64 * 1024;
 /// How long an answer about images may be.
 const ANSWER: usize = 16 << 20;
+/// How a world begins the error of a look that it has no way to answer: the fact does not apply there, and is counted apart.
+pub const UNSEEN: &str = "cannot be seen here: ";
 /// This program, as a host knows it.
 const OWN: &str = "/run/bottleship/bin/bottleship";
 

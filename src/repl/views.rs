@@ -124,6 +124,22 @@ fn verdict_face(verdict: Verdict) -> Face {
 
 /// A check: the verdict of the step, every fact with what was seen, a recognised mistake, the debrief.
 pub fn check(view: &CheckView) -> Doc {
+    let mut doc = verdicts(view);
+    if let Some(next) = &view.next {
+        doc = doc.paragraph(Text::of(Face::Strong, "Next: ").and(Face::Plain, markdown::inline(next).words()));
+    }
+    if view.verdict == Verdict::Pass && view.next.is_none() && !view.unit_done {
+        doc = doc.paragraph(Text::of(Face::Dim, ":next goes on."));
+    }
+    if view.unit_done {
+        doc =
+            doc.paragraph(Text::of(Face::Good, "Done.").and(Face::Plain, " `:next` goes on to the next lesson or lab, `:list` shows all."));
+    }
+    doc
+}
+
+/// A check without the way on from it.
+pub fn verdicts(view: &CheckView) -> Doc {
     let mut head = Text::of(Face::Strong, format!("{}: ", view.step)).and(verdict_face(view.verdict), view.verdict.word());
     if view.of > 0 {
         head = head.and(Face::Plain, format!(", {} of {} points", view.points, view.of));
@@ -146,16 +162,6 @@ pub fn check(view: &CheckView) -> Doc {
     }
     if let Some(debrief) = &view.debrief {
         doc = doc.then(markdown::parse(debrief));
-    }
-    if let Some(next) = &view.next {
-        doc = doc.paragraph(Text::of(Face::Strong, "Next: ").and(Face::Plain, markdown::inline(next).words()));
-    }
-    if view.verdict == Verdict::Pass && view.next.is_none() && !view.unit_done {
-        doc = doc.paragraph(Text::of(Face::Dim, ":next goes on."));
-    }
-    if view.unit_done {
-        doc =
-            doc.paragraph(Text::of(Face::Good, "Done.").and(Face::Plain, " `:next` goes on to the next lesson or lab, `:list` shows all."));
     }
     doc
 }

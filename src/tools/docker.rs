@@ -13,6 +13,7 @@
 //! by turns. What is not here: Swarm's commands (they come with Swarm), `docker trust`, `docker checkpoint`, plugins of the command line.
 
 mod api;
+mod asked;
 mod build;
 mod buildx;
 mod completion;
@@ -42,13 +43,13 @@ mod words;
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
 use api::Api;
+pub use asked::Asked;
 use failure::{Failure, Result};
 use line::{Given, Read};
 use verb::{Flag, Kind, Verb, long, short};
@@ -141,38 +142,6 @@ impl Session {
     }
 }
 
-/// An engine to ask, for a tool that is no command of docker's.
-pub struct Asked(Api, Option<PathBuf>);
-
-impl Asked {
-    /// The engine at this address; without one that which `docker` would ask.
-    ///
-    /// # Errors
-    /// The address is none, in words.
-    pub fn find(host: Option<&str>) -> std::result::Result<Self, String> {
-        let place = match host {
-            Some(host) => place::Place::read(host, "default"),
-            None => place::Place::find(&Given::default()),
-        };
-        let place = place.map_err(|failure| failure.message)?;
-        let socket = if let place::Socket::Unix(path) = &place.socket { Some(path.clone()) } else { None };
-        Ok(Asked(Api::new(place).map_err(|failure| failure.message)?, socket))
-    }
-
-    /// A document.
-    ///
-    /// # Errors
-    /// The engine cannot be asked, or has no such thing, in words.
-    pub fn get(&self, path: &str) -> std::result::Result<serde_json::Value, String> {
-        self.0.json(api::Ask::get(path)).map_err(|failure| failure.message)
-    }
-
-    /// Its socket, if it is on this machine.
-    pub fn socket(&self) -> Option<&Path> {
-        self.1.as_deref()
-    }
-}
-
 /// How healthy the engine of this host says that a container is; `None` where no engine answers.
 pub fn health_of(id: &str) -> Option<serde_json::Value> {
     let api = Api::new(place::Place::read(place::USUAL, "default").ok()?).ok()?;
@@ -247,12 +216,11 @@ pub fn content_trust() -> bool {
 
 /// Content trust: whoever asks for signed images only must not get others. There is no notary here to ask, and a digest needs none.
 fn trusted(verb: &Verb, given: &Given) -> Result {
-    const ASKING: [&str; 4] = ["image pull", "image push", "container run", "container create"];
     let wanted = match given.text("disable-content-trust") {
         Some(_) => !given.still_on("disable-content-trust"),
         None => content_trust(),
     };
-    if !wanted || !ASKING.contains(&verb.path) || given.word(0).contains('@') {
+    if !wanted || !verb.signed || given.word(0).contains('@') {
         return Ok(());
     }
     let why = "error contacting notary server: this client knows none, and checks no signatures (DOCKER_CONTENT_TRUST asks for that)";

@@ -2,11 +2,11 @@
 //!
 //! The question and the answer are JSON; what could not be looked at is `{"error": ...}`, never an empty answer.
 
-mod containers;
-mod images;
+pub(super) mod containers;
+pub(super) mod images;
 mod layers;
 mod logs;
-mod names;
+pub(super) mod names;
 mod registry;
 
 use std::path::Path;

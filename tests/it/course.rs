@@ -11,6 +11,7 @@ mod containers;
 mod facts;
 mod grading;
 mod journal;
+mod outside;
 mod progress;
 mod verbs;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 mod asked;
-mod containers;
+pub mod containers;
 mod hostile;
 mod load;
 mod nonsense;

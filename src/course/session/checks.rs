@@ -10,7 +10,7 @@ use super::super::fact::{Fact, Kind};
 use super::super::judge::{self, Context, Finding, observed, say};
 use super::super::unit::{Block, Step};
 use super::super::view::{CheckView, FactView, MistakeView, StepState, Verdict};
-use super::super::world::{Live, Once, World};
+use super::super::world::{Live, Once, UNSEEN, World};
 use super::Session;
 use crate::journal::{Event, Log};
 use crate::kernel::poll;
@@ -148,39 +148,7 @@ impl Session {
         let place = format!("{}#{}", self.unit.id, step.id);
         let context = self.context(step, &place);
         let mut world = Live { bottle: &self.place.bottle };
-        let began = Instant::now();
-        let mut judged = judge_step(step, &mut world, &context, &|fact| self.not_here(step, fact));
-        let mut took = began.elapsed();
-        if holding && worst(&judged) == Verdict::Pass {
-            hold(&mut judged, &mut world, &context);
-        }
-        let verdict = if judged.iter().all(|judged| judged.not_here.is_some()) { Verdict::Vacuous } else { worst(&judged) };
-        let began = Instant::now();
-        let mistake = (verdict != Verdict::Pass && verdict != Verdict::Error).then(|| self.mistake(step, &mut world, &context)).flatten();
-        took += began.elapsed();
-        let facts: Vec<FactView> = judged.iter().map(view).collect();
-        CheckView {
-            unit: self.unit.id.clone(),
-            step: step.id.clone(),
-            verdict,
-            points: points(step, &facts),
-            of: step.points,
-            facts,
-            mistake,
-            debrief: step.debrief.clone().filter(|_| verdict == Verdict::Pass),
-            took,
-            unit_done: false,
-            next: None,
-        }
-    }
-
-    fn mistake(&self, step: &Step, world: &mut dyn World, context: &Context<'_>) -> Option<MistakeView> {
-        let mut once = Once::new(world);
-        step.mistakes.iter().find_map(|mistake| {
-            let finding = judge::judge(&mistake.when, &mut once, context);
-            let applies = finding.verdict == Verdict::Pass && self.missing(&mistake.when.needs).is_none();
-            applies.then(|| MistakeView { id: mistake.id.clone(), say: observed(&mistake.say, &finding), hint: mistake.hint })
-        })
+        check_of(&self.unit.id, step, &mut world, &context, &|fact| self.not_here(step, fact), holding)
     }
 
     /// A pass once earned stays: later steps may undo what earlier ones made. Only what its author marks `lasting: true` is looked at again when the last
@@ -295,6 +263,64 @@ impl Session {
             _ => true,
         })
     }
+}
+
+/// A check of a step in any world, as it is shown. `missing` says why a fact does not apply there; `holding`: what must hold for a while is looked at
+/// for as long.
+pub(in crate::course) fn check_of(
+    unit: &str,
+    step: &Step,
+    world: &mut dyn World,
+    context: &Context<'_>,
+    missing: &dyn Fn(&Fact) -> Option<String>,
+    holding: bool,
+) -> CheckView {
+    let began = Instant::now();
+    let mut judged = judge_step(step, world, context, missing);
+    judged.iter_mut().for_each(set_aside_unseen);
+    let mut took = began.elapsed();
+    if holding && worst(&judged) == Verdict::Pass {
+        hold(&mut judged, world, context);
+    }
+    let verdict = if judged.iter().all(|judged| judged.not_here.is_some()) { Verdict::Vacuous } else { worst(&judged) };
+    let began = Instant::now();
+    let mistake = (verdict != Verdict::Pass && verdict != Verdict::Error).then(|| mistake(step, world, context, missing)).flatten();
+    took += began.elapsed();
+    let facts: Vec<FactView> = judged.iter().map(view).collect();
+    CheckView {
+        unit: unit.to_owned(),
+        step: step.id.clone(),
+        verdict,
+        points: points(step, &facts),
+        of: step.points,
+        facts,
+        mistake,
+        debrief: step.debrief.clone().filter(|_| verdict == Verdict::Pass),
+        took,
+        unit_done: false,
+        next: None,
+    }
+}
+
+/// What a world says that it cannot show at all is no error: the fact does not apply there.
+fn set_aside_unseen(judged: &mut Judged<'_>) {
+    let why = judged.finding.got.strip_prefix(UNSEEN).filter(|_| judged.finding.verdict == Verdict::Error);
+    if let Some(why) = why.map(str::to_owned) {
+        judged.not_here = Some(why);
+        judged.finding = Finding::bare(Verdict::Pass, String::new());
+    }
+}
+
+fn mistake(step: &Step, world: &mut dyn World, context: &Context<'_>, missing: &dyn Fn(&Fact) -> Option<String>) -> Option<MistakeView> {
+    let mut once = Once::new(world);
+    step.mistakes.iter().filter(|mistake| missing(&mistake.when).is_none()).find_map(|mistake| {
+        let finding = judge::judge(&mistake.when, &mut once, context);
+        (finding.verdict == Verdict::Pass).then(|| MistakeView {
+            id: mistake.id.clone(),
+            say: observed(&mistake.say, &finding),
+            hint: mistake.hint,
+        })
+    })
 }
 
 /// Whether a fact of an earlier step must hold at the end of the lab too. What happened cannot happen otherwise any more, and what is gone has no

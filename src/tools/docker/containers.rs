@@ -8,7 +8,7 @@ mod options;
 mod run;
 mod simple;
 mod stats;
-mod streams;
+pub(super) mod streams;
 mod table;
 
 pub use table::VERBS;

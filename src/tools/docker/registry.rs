@@ -24,6 +24,7 @@ use crate::oci::reference::{HUB, Reference};
 pub const VERBS: &[Verb] = &[
     Verb {
         path: "image pull",
+        signed: true,
         also: &["pull"],
         usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
         about: "Bring an image from a registry",
@@ -39,6 +40,7 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         path: "image push",
+        signed: true,
         also: &["push"],
         usage: "[OPTIONS] NAME[:TAG]",
         about: "Send an image to a registry",

@@ -23,13 +23,25 @@ pub struct Verb {
     pub mixed: bool,
     /// Its options.
     pub flags: &'static [Flag],
+    /// Whether it takes an image from a registry, or brings one there: content trust asks for signatures of those.
+    pub signed: bool,
     /// Runs it.
     pub run: fn(&Session, &Given) -> Result,
 }
 
 /// A command with nothing special, to be filled in.
-pub const VERB: Verb =
-    Verb { path: "", also: &[], usage: "", about: "", more: "", takes: Takes::Exactly(0), mixed: true, flags: &[], run: |_, _| Ok(()) };
+pub const VERB: Verb = Verb {
+    path: "",
+    also: &[],
+    usage: "",
+    about: "",
+    more: "",
+    takes: Takes::Exactly(0),
+    mixed: true,
+    flags: &[],
+    signed: false,
+    run: |_, _| Ok(()),
+};
 
 /// How many words a command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ const CPU: f64 = 1e9;
 
 /// All containers below the data folder of an engine, the newest first.
 pub(super) fn all(data: &Path) -> Value {
-    json!({ "containers": records(data).iter().map(document).collect::<Vec<_>>() })
+    json!({ "containers": records(data).iter().map(|record| document(record, &health_of)).collect::<Vec<_>>() })
 }
 
 /// A record that cannot be read is one of a container that is being made, or removed: it is not there.
@@ -33,7 +33,8 @@ fn records(data: &Path) -> Vec<Record> {
     all
 }
 
-fn document(record: &Record) -> Value {
+/// What facts know of a container. `health` is asked for that of one which is tested and runs.
+pub(in crate::tools) fn document(record: &Record, health: &dyn Fn(&str) -> Option<Value>) -> Value {
     let mut document = json!({
         "exists": true, "name": record.name, "id": record.id, "image": record.config.image, "image_id": record.image,
         "created": record.created, "restarts": record.restarts, "labels": record.config.labels,
@@ -45,7 +46,7 @@ fn document(record: &Record) -> Value {
             "NetworkSettings": {"Networks": record.networks, "Ports": record.ports},
         },
     });
-    let parts = [state(record), running(&record.config), allowed(&record.host)];
+    let parts = [state(record, health), running(&record.config), allowed(&record.host)];
     if let Value::Object(things) = &mut document {
         things.extend(parts.into_iter().flatten());
     }
@@ -56,13 +57,13 @@ fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(map) = value { map } else { Map::new() }
 }
 
-fn state(record: &Record) -> Map<String, Value> {
+fn state(record: &Record, health: &dyn Fn(&str) -> Option<Value>) -> Map<String, Value> {
     let state = &record.state;
     let tested =
         record.config.healthcheck.as_ref().is_some_and(|check| !["", "NONE"].contains(&check.test.first().map_or("", String::as_str)));
     let health = match (tested, state.is_running()) {
         (false, _) => json!({ "Status": "none" }),
-        (true, true) => health_of(&record.id).unwrap_or_else(|| json!({ "Status": "unknown" })),
+        (true, true) => health(&record.id).unwrap_or_else(|| json!({ "Status": "unknown" })),
         // The last word of an engine about a container that has ended is not kept.
         (true, false) => json!({ "Status": "ended" }),
     };

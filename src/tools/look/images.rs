@@ -60,7 +60,7 @@ fn document(store: &Store, image: &Image) -> Result<Value, Error> {
 }
 
 /// How a container of it runs. What an image does not say is empty.
-fn running(config: &RunConfig) -> Map<String, Value> {
+pub(in crate::tools) fn running(config: &RunConfig) -> Map<String, Value> {
     let keys = |map: &Option<std::collections::BTreeMap<String, Value>>| map.iter().flat_map(|map| map.keys().cloned()).collect::<Vec<_>>();
     let health = config.healthcheck.as_ref();
     let said = json!({

@@ -14,7 +14,7 @@ use crate::toolbox::resolver::{Resolver, Unresolved};
 const LONGEST: u64 = 1 << 20;
 
 /// The addresses of a name. Moves this program into the network namespace of the process, where it ends.
-pub(super) fn resolve(pid: i32, name: &str) -> Result<Value, String> {
+pub(in crate::tools) fn resolve(pid: i32, name: &str) -> Result<Value, String> {
     let root = Root::open(&PathBuf::from(format!("/proc/{pid}/root"))).map_err(|error| error.to_string())?;
     let text = |path: &str| String::from_utf8_lossy(&root.read_some(Path::new(path), LONGEST).unwrap_or_default()).into_owned();
     let resolver = Resolver::from_text(&text("/etc/hosts"), &text("/etc/resolv.conf"));

@@ -14,6 +14,7 @@ const SOME: &str = "[OPTIONS] CONTAINER [CONTAINER...]";
 pub const VERBS: &[Verb] = &[
     Verb {
         path: "container run",
+        signed: true,
         also: &["run"],
         usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
         about: "Make a container of an image and start it",
@@ -25,6 +26,7 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         path: "container create",
+        signed: true,
         also: &["create"],
         usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
         about: "Make a container of an image",
