@@ -27,6 +27,7 @@ mod interactive;
 mod layers;
 mod lexer;
 mod report;
+mod spec;
 mod tracer;
 mod typist;
 mod verbs;

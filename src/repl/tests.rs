@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{fidelity, help, layers, verbs, views, why, zoom};
+use crate::course::error::Problem;
+use crate::course::library::Broken;
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, MistakeView, QuestionView, ReportLine,
     ReportView, StepState, StepView, UnitLine, Verdict,
@@ -193,6 +195,55 @@ fn log() -> Log {
     log
 }
 
+/// `docker run`, from the line through the API and the specification down to the kernel.
+fn docker_run() -> Log {
+    let event = |seq, cause, actor: &str, kind: &str, subject: &str, data| Event { seq, cause, data, ..Event::new(actor, kind, subject) };
+    let call = |args: &str, result: i64, step: &str| json!({"args": args, "result": result, "took_ns": 41_500, "pid": 4711, "step": step});
+    let spec = json!({
+        "ociVersion": "1.2.0", "hostname": "3f2a91c0d4e5", "root": {"path": "/var/lib/docker/overlay2/web/merged", "readonly": false},
+        "process": {"args": ["sleep", "1000"], "cwd": "/", "user": {"uid": 33, "gid": 33}, "terminal": false, "noNewPrivileges": true,
+            "capabilities": {"bounding": ["CAP_CHOWN", "CAP_NET_BIND_SERVICE"]}},
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
+            {"destination": "/data", "type": "bind", "source": "/var/lib/docker/volumes/rows/_data", "options": ["rbind", "ro"]}],
+        "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network", "path": "/proc/41/ns/net"}],
+            "resources": {"memory": {"limit": 67_108_864, "swap": 134_217_728}, "cpu": {"quota": 50_000, "period": 100_000}, "pids": {"limit": 100}},
+            "cgroupsPath": "/docker/web", "seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "allowed": 353},
+            "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/bus", "/proc/sys"]},
+    });
+    let mut log = Log::default();
+    log.extend([
+        event(30, 0, "you", "line", "docker run -d --name web -m 64m app", json!(null)),
+        event(31, 30, "engine", "api", "POST /containers/create", json!(null)),
+        event(32, 30, "engine", "api", "POST /containers/web/start", json!(null)),
+        event(33, 30, "runtime", "container.create", "container/web", json!({"spec": spec})),
+        event(34, 33, "runtime", "xray", "clone3", call("CLONE_NEWPID|CLONE_NEWNS", 4711, "outside")),
+        event(35, 30, "engine", "docker.container.start", "container/web", json!({"id": "web"})),
+        event(36, 30, "you", "line.end", "", json!({"status": 0})),
+    ]);
+    log
+}
+
+/// A lab whose file has two mistakes.
+fn broken() -> Vec<Broken> {
+    let problem = |line: usize, what: &str, hint: &str| Problem {
+        file: "labs/by-hand/torn/lab.yaml".into(),
+        spot: line.into(),
+        key: String::new(),
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    };
+    vec![Broken {
+        id: "by-hand/torn".to_owned(),
+        lab: true,
+        file: "labs/by-hand/torn/lab.yaml".into(),
+        problems: vec![
+            problem(3, "an anchor (`&name`)", "a text that begins with `&` needs quotes"),
+            problem(9, "has no `goal`", "write one"),
+        ],
+    }]
+}
+
 /// A hog that met the limit of its cgroup.
 fn missed() -> Log {
     let event = |seq, cause, actor: &str, kind: &str, subject: &str, data| Event { seq, cause, data, ..Event::new(actor, kind, subject) };
@@ -275,6 +326,8 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("answer-unknown", views::answer(&AnswerView { question: question(None), right: vec![], why: None })),
         ("list", views::list(&units().iter().collect::<Vec<_>>(), &units())),
         ("list-part", views::list(&units()[..2].iter().collect::<Vec<_>>(), &two_parts())),
+        ("left-out", views::left_out(&broken())),
+        ("left-out-shortly", views::left_out_shortly(&broken())),
         ("list-none", views::list(&[], &two_parts())),
         (
             "map",
@@ -312,6 +365,7 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("help-unknown", help::answer("chek").doc),
         ("fidelity", fidelity::sample()),
         ("zoom", zoom::doc(&log(), 12, false)),
+        ("zoom-docker", zoom::doc(&docker_run(), 30, false)),
         ("zoom-processes", processes()),
         ("zoom-nothing", zoom::doc(&log(), 18, false)),
     ]

@@ -1,12 +1,17 @@
 //! `:zoom`: the last line opened layer by layer: the line, what our own programs did for it, the kernel calls, and what /proc shows of it now.
 //!
+//! ```text
+//!  $ docker run ...  ─>  POST /containers/...  ─>  config.json  ─>  kernel calls, step by step  ─>  /proc
+//!  the line              the engine's API          OCI spec         the runtime                     what is there now
+//! ```
+//!
 //! The tree is made of journal events and their causes alone; what the calls mean is the data of [`super::explain`].
 
 use nix::errno::Errno;
 use serde_json::Value;
 
 use super::desk::Answer;
-use super::explain;
+use super::{explain, spec};
 use crate::bottle::Bottle;
 use crate::journal::{self, Event, Log, NOTE};
 use crate::ui::{Block, Doc, Face, Node, Table, Text, fault, markdown};
@@ -49,7 +54,7 @@ pub fn doc(log: &Log, line: u64, traced: bool) -> Doc {
 /// An event and all that it led to, and the names of the kernel calls in it.
 fn node(log: &Log, event: &Event) -> (Node, Vec<String>) {
     let effects: Vec<&Event> = log.effects(event.seq).filter(|effect| effect.kind != "line.end").collect();
-    let mut below = Vec::new();
+    let mut below: Vec<Node> = event.data.get("spec").map(spec::node).into_iter().collect();
     let mut names = Vec::new();
     let mut at = 0;
     while at < effects.len() {
@@ -69,7 +74,8 @@ fn node(log: &Log, event: &Event) -> (Node, Vec<String>) {
 }
 
 fn headline(event: &Event) -> Text {
-    let what = if event.kind == "line" { format!("$ {}", event.subject) } else { format!("{} {}", event.kind, event.subject) };
+    let what =
+        if event.kind == "line" { format!("$ {}", event.subject) } else { format!("{} {}", event.kind, spec::shortened(&event.subject)) };
     Text::of(Face::Strong, event.actor.clone()).and(Face::Plain, format!(" {what}")).and(Face::Dim, format!(" (event {})", event.seq))
 }
 

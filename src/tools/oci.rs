@@ -21,6 +21,7 @@ mod foreground;
 mod lifecycle;
 mod log;
 mod look;
+mod outline;
 mod seal;
 mod shim;
 mod terminal;

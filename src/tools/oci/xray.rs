@@ -17,7 +17,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, outline};
 use crate::journal::{Client, Event, NOTE};
 use crate::kernel::xray::{self, Record};
 use crate::oci::runtime::{EXEC, Error, INIT, Result, Step};
@@ -156,6 +156,10 @@ impl Xray {
 fn journal(context: &Context, command: &str) -> Option<(Client, u64)> {
     let client = Client::connect(Path::new(JOURNAL)).ok()?;
     let id = context.arguments.operands().first().map_or("", String::as_str);
-    let seq = client.emit(&Event::new("runtime", &format!("container.{command}"), format!("container/{id}"))).ok()?;
+    let mut event = Event::new("runtime", &format!("container.{command}"), format!("container/{id}"));
+    if let Some(spec) = outline::of(context, command) {
+        event.data = json!({ "spec": spec });
+    }
+    let seq = client.emit(&event).ok()?;
     Some((client, seq))
 }

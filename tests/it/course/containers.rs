@@ -107,3 +107,35 @@ fn a_line_tells_what_it_changed_in_the_engine() {
     let missing: Vec<&&str> = words.iter().filter(|word| !said.contains(**word)).collect();
     assert!(missing.is_empty(), "missing {missing:?} in:\n{said}");
 }
+
+#[test]
+fn zoom_goes_from_docker_run_through_the_specification_to_the_kernel() {
+    let sandbox = Sandbox::new();
+    let lines = "docker run -d --name web -m 64m --pids-limit 50 --cap-drop ALL --cap-add CHOWN --read-only --user 33 -v rows:/rows:ro alpine sleep 1000\n:zoom\n";
+    let said = typed(&sandbox, &course(&sandbox, "", TABLE), lines);
+    let zoomed = said.rsplit_once("you $ docker run").expect("the line").1;
+    let chain = [
+        "POST /containers/create",
+        "/start (event",
+        "runtime container.create container/",
+        "OCI config.json",
+        "`process.args`: sleep 1000",
+        "as 33:33 in /, without a terminal",
+        ", read-only",
+        "`linux.namespaces`: new ",
+        "`linux.resources`: memory 64MiB",
+        "50 processes",
+        "`process.capabilities`: 1: chown",
+        "`linux.seccomp`: SCMP_ACT_ERRNO, but for ",
+        "`mounts`: ",
+        "kernel step ",
+        "/proc of this host says now",
+    ];
+    // Where its lines break is not what is tested here.
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    let mut rest = bare(zoomed);
+    for layer in chain {
+        let (_, after) = rest.split_once(&bare(layer)).unwrap_or_else(|| panic!("`{layer}` is not there, or not in its place:\n{zoomed}"));
+        rest = after.to_owned();
+    }
+}
