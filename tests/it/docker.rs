@@ -1,6 +1,7 @@
 //! Our `docker` command line: every line is given to it and, where the machine has one, to the real client too, against the same engine; what both say is
 //! compared to the letter. What ours says is kept as a snapshot, so that a machine without docker tests something too.
 
+mod completion;
 mod containers;
 mod lines;
 mod registries;
@@ -223,6 +224,10 @@ fn what_may_stand_next_comes_from_the_tables_and_the_engine() {
     );
     assert_eq!(offered(&["rmi", "ba"]), "base:1\n");
     assert!(offered(&["images", "--no"]).contains("--no-trunc\n"));
+    assert_eq!(offered(&["run", "--network", "h"]), "host\n");
+    assert_eq!(offered(&["-H", "unix:///x", "run", "--name", ""]), "", "a name of one's own choice");
+    assert_eq!(offered(&["run", "base:1", "--netw"]), "", "that belongs to the program in it");
+    assert_eq!(offered(&["--context", "default", "imag"]), "image\nimages\n");
     for shell in ["bash", "zsh", "fish"] {
         let script = engine.ours(&["completion", shell]).succeeds().stdout;
         assert!(script.contains("docker __complete"), "{script}");
@@ -231,7 +236,7 @@ fn what_may_stand_next_comes_from_the_tables_and_the_engine() {
         }
     }
     let script = format!(
-        "{}\ndocker() {{ '{}' docker \"$@\"; }}\nCOMP_WORDS=(docker rmi ba) COMP_CWORD=2\n_docker_complete\necho \"${{COMPREPLY[@]}}\"\n",
+        "{}\ndocker() {{ '{}' docker \"$@\"; }}\nCOMP_LINE='docker rmi ba' COMP_POINT=13\n_docker_complete\necho \"${{COMPREPLY[@]}}\"\n",
         engine.ours(&["completion", "bash"]).succeeds().stdout,
         crate::support::binary().display()
     );

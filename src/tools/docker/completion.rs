@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::api::Ask;
 use super::failure::{Failure, Result};
 use super::line::Given;
-use super::verb::{Takes, VERB, Verb};
+use super::verb::{Flag, Kind, Takes, VERB, Verb};
 use super::{GROUPS, Session, say, verbs, words};
 
 /// Its commands.
@@ -33,11 +33,19 @@ pub const VERBS: &[Verb] = &[
     },
 ];
 
+// Bash breaks words at colons and `=` (COMP_WORDBREAKS), and names of images have colons: so the line itself is read, and what stands before the last break
+// is taken off the offers again.
 const BASH: &str = r#"_docker_complete() {
-    local IFS=$'\n' word="${COMP_WORDS[COMP_CWORD]}"
-    COMPREPLY=($(compgen -W "$(docker __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$word"))
+    local line="${COMP_LINE:0:COMP_POINT}" words word typed
+    read -ra words <<< "$line"
+    [[ "$line" == *[[:space:]] ]] && words+=("")
+    word="${words[${#words[@]}-1]}"
+    local IFS=$'\n'
+    COMPREPLY=($(docker __complete -- "${words[@]:1}" 2>/dev/null))
     # Without an offer of ours: files.
     [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$word"))
+    typed="${word%"${word##*[:=]}"}"
+    [ -z "$typed" ] || COMPREPLY=("${COMPREPLY[@]#"$typed"}")
 }
 complete -F _docker_complete docker
 "#;
@@ -83,12 +91,62 @@ fn complete(session: &Session, given: &Given) -> Result {
 
 fn offers(session: &Session, before: &[&str], last: &str) -> Vec<String> {
     let line: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
-    let Some((verb, _)) = words::find(&line) else { return names(before) };
-    if last.starts_with('-') {
-        return verb.flags.iter().map(|flag| format!("--{}", flag.long)).collect();
-    }
+    let line = behind(super::GLOBALS, &line, false).words;
+    let Some((verb, called)) = words::find(&line) else {
+        return names(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let given = behind(verb.flags, &line[called.split(' ').count()..], verb.mixed);
     // Nobody who presses a key wants to read an error.
-    things(session, verb).unwrap_or_default()
+    match given.open {
+        Some(flag) => values(session, flag).unwrap_or_default(),
+        // The words of another command, whose options are its own.
+        None if !verb.mixed && !given.words.is_empty() => Vec::new(),
+        None if last.starts_with('-') => verb.flags.iter().map(|flag| format!("--{}", flag.long)).collect(),
+        None => things(session, verb).unwrap_or_default(),
+    }
+}
+
+/// What a line has besides options.
+struct Behind<'v> {
+    words: Vec<String>,
+    /// The option whose value comes next.
+    open: Option<&'v Flag>,
+}
+
+/// Takes options and their values out of a line. `mixed`: they may stand behind the first word too.
+fn behind<'v>(flags: &'v [Flag], line: &[String], mixed: bool) -> Behind<'v> {
+    let mut found = Behind { words: Vec::new(), open: None };
+    for word in line {
+        if found.open.take().is_some() {
+            continue;
+        }
+        let is_option = word.len() > 1 && word.starts_with('-') && (mixed || found.words.is_empty());
+        if !is_option {
+            found.words.push(word.clone());
+            continue;
+        }
+        let takes = |flag: &&Flag| !flag.kind.is_switch();
+        found.open = match word.strip_prefix("--") {
+            Some(long) => flags.iter().find(|flag| flag.long == long).filter(takes),
+            // Of letters in one word only the last one may still want a value: what stands behind one that takes some is that.
+            None => {
+                let letters: Vec<char> = word.chars().skip(1).collect();
+                let first = letters.iter().position(|letter| flags.iter().any(|flag| flag.short == *letter && !flag.kind.is_switch()));
+                let last = first.filter(|at| at + 1 == letters.len()).map(|at| letters[at]);
+                last.and_then(|letter| flags.iter().find(|flag| flag.short == letter))
+            }
+        };
+    }
+    found
+}
+
+/// What the value of an option may be, where the engine knows.
+fn values(session: &Session, flag: &Flag) -> Result<Vec<String>> {
+    match (flag.kind, flag.long) {
+        (Kind::Network, _) | (_, "network") => Ok(texts(&session.api()?.json(Ask::get("/networks"))?, "Name")),
+        (_, "volumes-from" | "link") => Ok(texts(&session.api()?.json(Ask::get("/containers/json").with("all", "1"))?, "Names")),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The commands that begin with these words.
@@ -102,14 +160,6 @@ fn names(before: &[&str]) -> Vec<String> {
 /// What the words of a command may be, by its usage line.
 fn things(session: &Session, verb: &Verb) -> Result<Vec<String>> {
     let (usage, api) = (verb.usage, session.api()?);
-    let texts = |document: &Value, key: &str| -> Vec<String> {
-        let list = document.as_array().or_else(|| document["Volumes"].as_array()).cloned().unwrap_or_default();
-        let text = |value: &Value| value.as_str().map(|text| text.trim_start_matches('/').to_owned());
-        list.iter()
-            .flat_map(|one| one[key].as_array().cloned().unwrap_or_else(|| vec![one[key].clone()]))
-            .filter_map(|value| text(&value))
-            .collect()
-    };
     let mut found = Vec::new();
     if usage.contains("IMAGE") || usage.contains("REPOSITORY") || usage.contains("NAME|ID") || usage.contains("NAME[:TAG") {
         found.extend(texts(&api.json(Ask::get("/images/json"))?, "RepoTags"));
@@ -124,4 +174,35 @@ fn things(session: &Session, verb: &Verb) -> Result<Vec<String>> {
         found.extend(texts(&api.json(Ask::get("/networks"))?, "Name"));
     }
     Ok(found)
+}
+
+/// The texts under a key of each document of a list.
+fn texts(document: &Value, key: &str) -> Vec<String> {
+    let list = document.as_array().or_else(|| document["Volumes"].as_array()).cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().map(|text| text.trim_start_matches('/').to_owned());
+    list.iter()
+        .flat_map(|one| one[key].as_array().cloned().unwrap_or_else(|| vec![one[key].clone()]))
+        .filter_map(|value| text(&value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_and_their_values_are_no_words() {
+        let found = |line: &str| {
+            let line: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let (verb, called) = words::find(&line).unwrap();
+            let given = behind(verb.flags, &line[called.split(' ').count()..], verb.mixed);
+            (given.words.join(" "), given.open.map_or("", |flag| flag.long))
+        };
+        assert_eq!(found("run -d --name web --rm nginx"), ("nginx".to_owned(), ""));
+        assert_eq!(found("run -it --network"), (String::new(), "network"));
+        assert_eq!(found("run -dp"), (String::new(), "publish"));
+        assert_eq!(found("run -p80:80 --memory=1g"), (String::new(), ""));
+        assert_eq!(found("run alpine ls --name"), ("alpine ls --name".to_owned(), ""), "behind the image all belongs to the program");
+        assert_eq!(found("stop web -t"), ("web".to_owned(), "timeout"));
+    }
 }
