@@ -19,6 +19,7 @@ pub mod events;
 mod filters;
 mod keys;
 pub mod networks;
+pub mod quantity;
 mod removal;
 pub mod volumes;
 

@@ -8,6 +8,7 @@ use super::Container;
 use super::config::LogConfig;
 use super::record::Record;
 use crate::engine::error::Fault;
+use crate::engine::quantity;
 use crate::oci::runtime::hold::Hold;
 
 /// The drivers, each with the options that it takes. `local` is kept as `json-file` is, but begun anew by itself.
@@ -39,8 +40,8 @@ fn rotation(config: &LogConfig) -> Result<(u64, u32), Fault> {
     let usual = if config.kind == "local" { LOCAL } else { (0, 1) };
     let size = match config.config.get("max-size").map(String::as_str) {
         None => usual.0,
-        Some("-1") => 0,
-        Some(text) => bytes(text)?,
+        // -1 is no limit.
+        Some(text) => u64::try_from(quantity::bytes(text).map_err(Fault::bad)?).unwrap_or(0),
     };
     let files = match config.config.get("max-file") {
         None => usual.1,
@@ -79,34 +80,9 @@ pub fn hold(container: &Container, record: &Record, folder: &Path) -> Result<Hol
     })
 }
 
-/// `10m`, `512k`, `1g` or plain bytes.
-fn bytes(text: &str) -> Result<u64, Fault> {
-    let lower = text.to_ascii_lowercase();
-    let bare = lower.trim_end_matches('b');
-    let (number, power) = match bare.chars().last() {
-        Some('k') => (&bare[..bare.len() - 1], 10),
-        Some('m') => (&bare[..bare.len() - 1], 20),
-        Some('g') => (&bare[..bare.len() - 1], 30),
-        _ => (bare, 0),
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << power))
-        .ok_or_else(|| Fault::bad(format!("invalid size: '{text}'")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read() {
-        for (text, wanted) in [("10", 10), ("2k", 2048), ("10m", 10 << 20), ("1GB", 1 << 30)] {
-            assert_eq!(bytes(text).unwrap(), wanted);
-        }
-        assert!(bytes("x").is_err() && bytes("").is_err() && bytes("99999999999999999999g").is_err());
-    }
 
     #[test]
     fn drivers_take_their_own_options_only() {
