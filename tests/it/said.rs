@@ -13,6 +13,7 @@ const PAGES: &[&[&str]] = &[
     &["lab", "new"],
     &["lab", "dev"],
     &["lab", "lint"],
+    &["check"],
     &["prove"],
     &["submit"],
     &["grade"],
