@@ -8,7 +8,7 @@
 //! Invariants: a request changes nothing before it is understood; everything that changes is told to [`events::Events`]; an error is
 //! `{"message": ...}` with the status that Docker gives it.
 //!
-//! What is left out: swarms (their paths answer as an engine that is in none), plugins, IPv6, the log drivers that need a server.
+//! What is left out: swarms (their paths answer as an engine that is in none), plugins, the log drivers that need a server.
 
 pub mod api;
 pub mod config;
@@ -19,6 +19,7 @@ pub mod events;
 mod filters;
 mod keys;
 pub mod networks;
+mod parents;
 pub mod quantity;
 mod removal;
 pub mod volumes;
@@ -79,7 +80,7 @@ impl Engine {
     pub fn open(root: &Path, machine: Machine, settings: Settings, config: Config) -> Result<Arc<Self>, crate::oci::image::Error> {
         let store = Store::open(&root.join("images"))?;
         let id = events::identity(root);
-        let networks = Networks::open(root, config.bip.as_deref());
+        let networks = Networks::open(root, &format!("{id} {}", machine.name), &config);
         let engine = Engine {
             store,
             platform: Platform::here(),

@@ -6,6 +6,9 @@
 pub mod address;
 pub mod bridge;
 pub mod dns;
+pub mod interface;
+pub mod sublink;
+pub mod subnet;
 pub mod zone;
 
 pub use zone::Zone;

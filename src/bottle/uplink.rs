@@ -18,6 +18,7 @@ use super::world::World;
 use super::{Error, Mode, abilities};
 use crate::kernel::error::Errno;
 use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::nft::Family;
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::Signal;
 use crate::kernel::process::{self, Process};
@@ -128,7 +129,7 @@ fn masquerade(nft: &mut Socket, table: &str, folder: &Path, source: Ipv4Addr, li
     let note = format!("{NOTE}{}", folder.display());
     let add = |nft: &mut Socket, owned| nft.add_masquerade(table, Some(&note), owned, (source, address::UPLINK_PREFIX), link);
     let added = match add(nft, true) {
-        Err(error) if error.errno == Errno::EEXIST => nft.delete_table(table).and_then(|()| add(nft, true)),
+        Err(error) if error.errno == Errno::EEXIST => nft.delete_table((Family::Ip, table)).and_then(|()| add(nft, true)),
         Err(error) if matches!(error.errno, Errno::EINVAL | Errno::EOPNOTSUPP) => add(nft, false),
         other => other,
     };
@@ -278,7 +279,7 @@ impl Uplink {
                 // The kernel may have removed it already, with the bottle's network namespace.
                 let gone = |error: kernel::Error| if matches!(error.errno, Errno::ENODEV | Errno::ENOENT) { Ok(()) } else { Err(error) };
                 Socket::route().and_then(|mut route| route.delete_link(&link)).or_else(gone)?;
-                nft.delete_table(&table).or_else(gone)?;
+                nft.delete_table((Family::Ip, &table)).or_else(gone)?;
                 forward(false)
             }
             Uplink::Program { watcher, alive } => {

@@ -3,10 +3,15 @@
 //! Keys are dockerd's. Those in [`EFFECTLESS`] are dockerd's too and are taken, but this engine has nothing that they could change; whoever sets one is told so.
 //! A key that is set in the file and on the command line is refused, as dockerd does, because nobody could say which one holds.
 
+mod effectless;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value};
+
+use crate::net::subnet::Subnet;
+use effectless::{EFFECTLESS, Kind};
 
 /// What a host's engine is to do, from its file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +34,12 @@ pub struct Config {
     pub default_ulimits: BTreeMap<String, (i64, i64)>,
     /// Address and prefix of the bridge `docker0`.
     pub bip: Option<String>,
+    /// Whether containers of the default bridge reach each other: they do unless this says no.
+    pub icc: Option<bool>,
+    /// Whether containers of the default bridge have addresses of IPv6.
+    pub ipv6: bool,
+    /// The subnet that these are of, where it is not one of the engine's own.
+    pub fixed_cidr_v6: Option<String>,
     /// Whether containers outlive the engine: they do unless this says no.
     pub live_restore: Option<bool>,
     /// Whether containers that say nothing else can never gain rights by starting a program.
@@ -57,115 +68,6 @@ pub struct Tls {
     /// The engine's own certificate and its key.
     pub certificate: Option<String>,
     pub key: Option<String>,
-}
-
-/// dockerd's keys that change nothing here, with the kind of value they take.
-const EFFECTLESS: &[(&str, Kind)] = &[
-    ("allow-nondistributable-artifacts", Kind::List),
-    ("allow-direct-routing", Kind::Switch),
-    ("api-cors-header", Kind::Text),
-    ("authorization-plugins", Kind::List),
-    ("bridge", Kind::Text),
-    ("bridge-accept-fwmark", Kind::Text),
-    ("builder", Kind::Map),
-    ("cdi-spec-dirs", Kind::List),
-    ("cgroup-parent", Kind::Text),
-    ("containerd", Kind::Text),
-    ("containerd-namespace", Kind::Text),
-    ("containerd-plugin-namespace", Kind::Text),
-    ("cpu-rt-period", Kind::Number),
-    ("cpu-rt-runtime", Kind::Number),
-    ("data-root-mode", Kind::Text),
-    ("debug", Kind::Switch),
-    ("default-address-pools", Kind::List),
-    ("default-cgroupns-mode", Kind::Text),
-    ("default-gateway", Kind::Text),
-    ("default-gateway-v6", Kind::Text),
-    ("default-ipc-mode", Kind::Text),
-    ("default-network-opts", Kind::Map),
-    ("default-runtime", Kind::Text),
-    ("default-shm-size", Kind::Text),
-    ("dns-opts", Kind::List),
-    ("dns-search", Kind::List),
-    ("exec-opts", Kind::List),
-    ("exec-root", Kind::Text),
-    ("experimental", Kind::Switch),
-    ("features", Kind::Map),
-    ("firewall-backend", Kind::Text),
-    ("fixed-cidr", Kind::Text),
-    ("fixed-cidr-v6", Kind::Text),
-    ("group", Kind::Text),
-    ("host-gateway-ip", Kind::Text),
-    ("host-gateway-ips", Kind::List),
-    ("http-proxy", Kind::Text),
-    ("https-proxy", Kind::Text),
-    ("icc", Kind::Switch),
-    ("init", Kind::Switch),
-    ("init-path", Kind::Text),
-    ("ip", Kind::Text),
-    ("ip-forward", Kind::Switch),
-    ("ip-forward-no-drop", Kind::Switch),
-    ("ip-masq", Kind::Switch),
-    ("ip6tables", Kind::Switch),
-    ("iptables", Kind::Switch),
-    ("ipv6", Kind::Switch),
-    ("log-format", Kind::Text),
-    ("log-level", Kind::Text),
-    ("max-concurrent-downloads", Kind::Number),
-    ("max-concurrent-uploads", Kind::Number),
-    ("max-download-attempts", Kind::Number),
-    ("metrics-addr", Kind::Text),
-    ("min-api-version", Kind::Text),
-    ("mtu", Kind::Number),
-    ("network-control-plane-mtu", Kind::Number),
-    ("no-proxy", Kind::Text),
-    ("node-generic-resources", Kind::List),
-    ("oom-score-adjust", Kind::Number),
-    ("pidfile", Kind::Text),
-    ("proxies", Kind::Map),
-    ("raw-logs", Kind::Switch),
-    ("runtimes", Kind::Map),
-    ("seccomp-profile", Kind::Text),
-    ("selinux-enabled", Kind::Switch),
-    ("shutdown-timeout", Kind::Number),
-    ("storage-opts", Kind::List),
-    ("swarm-default-advertise-addr", Kind::Text),
-    ("userland-proxy", Kind::Switch),
-    ("userland-proxy-path", Kind::Text),
-    ("userns-remap", Kind::Text),
-    ("validate", Kind::Switch),
-];
-
-/// What a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Switch,
-    Number,
-    List,
-    Map,
-}
-
-impl Kind {
-    fn fits(self, value: &Value) -> bool {
-        match self {
-            Kind::Text => value.is_string(),
-            Kind::Switch => value.is_boolean(),
-            Kind::Number => value.is_i64(),
-            Kind::List => value.is_array(),
-            Kind::Map => value.is_object(),
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Kind::Text => "a text in quotes",
-            Kind::Switch => "true or false",
-            Kind::Number => "a number",
-            Kind::List => "a list: [\"...\"]",
-            Kind::Map => "a mapping: {\"...\": ...}",
-        }
-    }
 }
 
 /// What is wrong with a file: the line, and in words what and what to do.
@@ -210,6 +112,9 @@ impl Config {
             "log-driver" => self.log_driver = Some(one_of(key, value, &["json-file", "local", "none"])?),
             "log-opts" => self.log_opts = options(key, value)?,
             "default-ulimits" => self.default_ulimits = limits(key, value)?,
+            "icc" => self.icc = Some(switch(key, value)?),
+            "ipv6" => self.ipv6 = switch(key, value)?,
+            "fixed-cidr-v6" => self.fixed_cidr_v6 = Some(subnet_of_ipv6(key, value)?),
             "bip" => self.bip = Some(bridge_address(key, value)?),
             "live-restore" => self.live_restore = Some(switch(key, value)?),
             "no-new-privileges" => self.no_new_privileges = switch(key, value)?,
@@ -311,6 +216,12 @@ fn bridge_address(key: &str, value: &Value) -> Result<String, String> {
         return Err(format!("`{key}`: {text} is the network's own address or its broadcast address, and none for a bridge"));
     }
     Ok(text)
+}
+
+fn subnet_of_ipv6(key: &str, value: &Value) -> Result<String, String> {
+    let text = text(key, value)?;
+    let fits = text.parse::<Subnet>().is_ok_and(|subnet| subnet.start().is_ipv6() && subnet.free(&[]).is_some());
+    if fits { Ok(text) } else { Err(format!("`{key}`: invalid CIDR address: {text}: use ADDRESS/PREFIX of IPv6, as in fd00:1::/64")) }
 }
 
 fn addresses(key: &str, value: &Value) -> Result<Vec<String>, String> {
@@ -454,6 +365,11 @@ mod tests {
                 "{\"bip\": \"172.26.0.0/16\"}",
                 1,
                 "`bip`: 172.26.0.0/16 is the network's own address or its broadcast address, and none for a bridge",
+            ),
+            (
+                "{\"fixed-cidr-v6\": \"10.0.0.0/8\"}",
+                1,
+                "`fixed-cidr-v6`: invalid CIDR address: 10.0.0.0/8: use ADDRESS/PREFIX of IPv6, as in fd00:1::/64",
             ),
             ("{\"dns\": [\"resolver\"]}", 1, "`dns`: invalid IP address: resolver"),
             ("[]", 1, "invalid type: sequence, expected a map"),

@@ -1,12 +1,15 @@
-//! Unix sockets that carry descriptors: how hosts, shims and the prompt hand each other ptys, pipes and namespaces (unix(7), SCM_RIGHTS).
+//! Unix sockets that carry descriptors: how hosts, shims and the prompt hand each other ptys, pipes and namespaces (unix(7), SCM_RIGHTS); and sockets of
+//! IPv6 alone.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::net::{SocketAddrV6, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg, sendmsg, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn6, UnixAddr, recvmsg, sendmsg,
+    setsockopt, socketpair, sockopt,
 };
 use rustix::fs::{Mode, OFlags};
 
@@ -80,6 +83,37 @@ pub fn listen_stream(path: &Path, mode: u32) -> Result<OwnedFd> {
     let listener = std::os::unix::net::UnixListener::bind(&short).map_err(fail("bind"))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail("chmod"))?;
     Ok(listener.into())
+}
+
+/// Listens on a TCP port of IPv6 alone: the same port of IPv4 may be somebody else's. It does not block.
+///
+/// # Errors
+/// EADDRINUSE, EADDRNOTAVAIL, EACCES, or EAFNOSUPPORT on a kernel without IPv6.
+pub fn listen_ipv6(address: SocketAddrV6) -> Result<TcpListener> {
+    let socket = bound_ipv6(address, SockType::Stream)?;
+    nix::sys::socket::listen(&socket, Backlog::MAXCONN).map_err(|errno| Error::new("listen", address, errno))?;
+    Ok(socket.into())
+}
+
+/// Binds a UDP port of IPv6 alone, as [`listen_ipv6`].
+///
+/// # Errors
+/// As [`listen_ipv6`].
+pub fn bind_ipv6(address: SocketAddrV6) -> Result<UdpSocket> {
+    bound_ipv6(address, SockType::Datagram).map(UdpSocket::from)
+}
+
+fn bound_ipv6(address: SocketAddrV6, kind: SockType) -> Result<OwnedFd> {
+    let fail = |call| move |errno| Error::new(call, address, errno);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = nix::sys::socket::socket(AddressFamily::Inet6, kind, flags, None).map_err(fail("socket"))?;
+    setsockopt(&socket, sockopt::Ipv6V6Only, &true).map_err(fail("setsockopt"))?;
+    if kind == SockType::Stream {
+        // As the standard library's listener: connections of an earlier one that linger do not keep the port.
+        setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(fail("setsockopt"))?;
+    }
+    nix::sys::socket::bind(socket.as_raw_fd(), &SockaddrIn6::from(address)).map_err(fail("bind"))?;
+    Ok(socket)
 }
 
 /// Accepts one connection, close-on-exec.
@@ -176,6 +210,22 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>
 mod tests {
     use super::*;
     use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_port_of_ipv6_is_not_that_of_ipv4() {
+        if !Path::new("/proc/sys/net/ipv6/conf").exists() {
+            return;
+        }
+        let four = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = |port| SocketAddrV6::new(std::net::Ipv6Addr::UNSPECIFIED, port, 0, 0);
+        let same = at(four.local_addr().unwrap().port());
+        // Somebody else may have that port of IPv6: then there is nothing to see.
+        let Ok(six) = listen_ipv6(same) else { return };
+        assert_eq!(listen_ipv6(same).unwrap_err().errno, Errno::EADDRINUSE);
+        assert_eq!(six.local_addr().unwrap().port(), same.port());
+        let datagrams = bind_ipv6(at(0)).unwrap();
+        assert_eq!(bind_ipv6(at(datagrams.local_addr().unwrap().port())).unwrap_err().errno, Errno::EADDRINUSE);
+    }
 
     #[test]
     fn the_last_words_of_one_who_did_not_listen_are_heard() {

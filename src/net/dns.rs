@@ -1,14 +1,14 @@
-//! A DNS server (RFC 1035) for a [`Zone`]: A and PTR records, an empty answer for other types of a known name, NXDOMAIN for unknown names.
+//! A DNS server (RFC 1035) for a [`Zone`]: A, AAAA (RFC 3596) and PTR records, an empty answer for other types of a known name, NXDOMAIN for unknown names.
 //!
 //! [`answer`] is the whole of it: bytes in, bytes out, no clock, no socket. [`serve`] carries bytes between it and the sockets.
 //! Leaves out: zone transfers, updates, recursion to other servers. The world of a bottle ends here.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use simple_dns::rdata::{A, PTR, RData};
+use simple_dns::rdata::{A, AAAA, PTR, RData};
 use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 
 use super::Zone;
@@ -75,9 +75,14 @@ fn look_up(zone: &Zone, question: &Question<'_>, reply: &mut Packet<'_>) -> RCOD
         return RCODE::NoError;
     }
     let Some(addresses) = zone.addresses(&name) else { return RCODE::NameError };
-    if wants(question, TYPE::A) {
-        let record = |address: &Ipv4Addr| ResourceRecord::new(owner.clone(), CLASS::IN, TTL, RData::A(A { address: u32::from(*address) }));
-        reply.answers.extend(addresses.iter().map(record));
+    for address in addresses {
+        let (kind, data) = match *address {
+            IpAddr::V4(four) => (TYPE::A, RData::A(A { address: u32::from(four) })),
+            IpAddr::V6(six) => (TYPE::AAAA, RData::AAAA(AAAA { address: u128::from(six) })),
+        };
+        if wants(question, kind) {
+            reply.answers.push(ResourceRecord::new(owner.clone(), CLASS::IN, TTL, data));
+        }
     }
     RCODE::NoError
 }
@@ -86,12 +91,19 @@ fn wants(question: &Question<'_>, kind: TYPE) -> bool {
     question.qtype == QTYPE::ANY || question.qtype == QTYPE::TYPE(kind)
 }
 
-/// The address in a name such as `8.8.4.4.in-addr.arpa` (its parts stand backwards).
-fn reverse(name: &str) -> Option<Ipv4Addr> {
+/// The address in a name such as `8.8.4.4.in-addr.arpa`, or of IPv6 by its half bytes under `ip6.arpa` (its parts stand backwards).
+fn reverse(name: &str) -> Option<IpAddr> {
     let parts = name.to_ascii_lowercase();
-    let backwards: Ipv4Addr = parts.trim_end_matches('.').strip_suffix(".in-addr.arpa")?.parse().ok()?;
+    let parts = parts.trim_end_matches('.');
+    if let Some(halves) = parts.strip_suffix(".ip6.arpa") {
+        let half = |text: &str| u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 1);
+        let halves: Vec<u128> = halves.rsplit('.').map(half).collect::<Option<_>>()?;
+        let number = halves.iter().fold(0, |number, half| number << 4 | half);
+        return Some(Ipv6Addr::from(number).into()).filter(|_| halves.len() == 32);
+    }
+    let backwards: Ipv4Addr = parts.strip_suffix(".in-addr.arpa")?.parse().ok()?;
     let [a, b, c, d] = backwards.octets();
-    Some(Ipv4Addr::new(d, c, b, a))
+    Some(Ipv4Addr::new(d, c, b, a).into())
 }
 
 /// Answers on both sockets until one of them fails. Never returns otherwise; made to be the last thing that a process does.
@@ -162,6 +174,22 @@ mod tests {
         assert_eq!(reply(&zone, &ask("nothing.invalid", TYPE::A)), (RCODE::NameError, vec![]));
         let (_, records) = reply(&zone, &ask("1.1.1.1.in-addr.arpa", TYPE::PTR));
         assert!(matches!(&records[..], [RData::PTR(PTR(name))] if name.to_string() == "one.one.one.one"));
+    }
+
+    #[test]
+    fn a_name_has_addresses_of_both_kinds_and_each_leads_back() {
+        let mut zone = Zone::default();
+        zone.insert("web", Ipv4Addr::new(172, 18, 0, 2));
+        zone.insert("web", "fd00::2".parse::<Ipv6Addr>().unwrap());
+        let address = u128::from("fd00::2".parse::<Ipv6Addr>().unwrap());
+        assert_eq!(reply(&zone, &ask("web", TYPE::AAAA)), (RCODE::NoError, vec![RData::AAAA(AAAA { address })]));
+        assert_eq!(reply(&zone, &ask("web", TYPE::A)), (RCODE::NoError, vec![RData::A(A { address: 0xac12_0002 })]));
+        let backwards = format!("2.{}d.f.ip6.arpa", "0.".repeat(29));
+        let (_, records) = reply(&zone, &ask(&backwards, TYPE::PTR));
+        assert!(matches!(&records[..], [RData::PTR(PTR(name))] if name.to_string() == "web"), "{backwards}");
+        for wrong in ["f.ip6.arpa", "g.ip6.arpa", &"00.".repeat(32)] {
+            assert_eq!(reply(&zone, &ask(wrong, TYPE::PTR)).0, RCODE::NameError, "{wrong}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! true addresses, because people know these by heart.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The two public resolvers that the simulated internet answers as.
 pub const RESOLVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(1, 1, 1, 1)];
@@ -41,10 +41,10 @@ const SITES: &[&str] = &[
     "bretfisher.com",
 ];
 
-/// Names and their IPv4 addresses. Names are lower case, without the dot at the end.
+/// Names and their addresses. Names are lower case, without the dot at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Zone {
-    names: BTreeMap<String, Vec<Ipv4Addr>>,
+    names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Zone {
@@ -61,24 +61,26 @@ impl Zone {
     }
 
     /// Adds an address to a name.
-    pub fn insert(&mut self, name: &str, address: Ipv4Addr) {
-        self.names.entry(canonical(name)).or_default().push(address);
+    pub fn insert(&mut self, name: &str, address: impl Into<IpAddr>) {
+        self.names.entry(canonical(name)).or_default().push(address.into());
     }
 
     /// The addresses of a name; `None` when there is no such name.
-    pub fn addresses(&self, name: &str) -> Option<&[Ipv4Addr]> {
+    pub fn addresses(&self, name: &str) -> Option<&[IpAddr]> {
         self.names.get(&canonical(name)).map(Vec::as_slice)
     }
 
     /// The first name that has `address`, preferring the shortest: what a reverse lookup shows.
-    pub fn name_of(&self, address: Ipv4Addr) -> Option<&str> {
+    pub fn name_of(&self, address: impl Into<IpAddr>) -> Option<&str> {
+        let address = address.into();
         let named = self.names.iter().filter(|(_, addresses)| addresses.contains(&address));
         named.map(|(name, _)| name.as_str()).min_by_key(|name| name.len())
     }
 
-    /// Every address of the zone once, for the host that is to own them.
+    /// Every address of IPv4 of the zone once, for the host that is to own them.
     pub fn all_addresses(&self) -> Vec<Ipv4Addr> {
-        let mut all: Vec<Ipv4Addr> = self.names.values().flatten().copied().collect();
+        let mut all: Vec<Ipv4Addr> =
+            self.names.values().flatten().filter_map(|one| if let IpAddr::V4(four) = one { Some(*four) } else { None }).collect();
         all.sort();
         all.dedup();
         all
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn sites_have_stable_addresses_of_the_documentation_block() {
         let zone = Zone::internet();
-        assert_eq!(zone.addresses("Example.COM."), Some(&[Ipv4Addr::new(203, 0, 113, 1)][..]));
+        assert_eq!(zone.addresses("Example.COM."), Some(&[IpAddr::from([203, 0, 113, 1])][..]));
         assert_eq!(zone.addresses("www.example.com"), zone.addresses("example.com"));
         assert_eq!(zone.name_of(RESOLVERS[0]), Some("dns.google"));
         assert_eq!(zone.addresses("no.such.name"), None);

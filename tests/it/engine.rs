@@ -13,6 +13,7 @@ mod asked;
 pub mod containers;
 mod hostile;
 mod load;
+mod networks;
 mod nonsense;
 mod told;
 

@@ -11,6 +11,7 @@ use super::super::ceiling;
 use super::super::state::{self, State};
 use super::super::{Error, uplink};
 use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::nft::Family;
 use crate::kernel::{self, fs, lock, mount, mountinfo, process};
 
 /// A process of a bottle that is booting does not hold the lock yet; after this time it does, or has given up.
@@ -63,7 +64,7 @@ impl Residue {
             Remedy::RemoveCgroup(dir) => ceiling::remove_tree(dir),
             Remedy::Unmount(target) => mount::unmount(target, crate::kernel::mount::MntFlags::MNT_DETACH),
             Remedy::DeleteLink(name) => Socket::route()?.delete_link(name),
-            Remedy::DeleteTable(name) => Socket::netfilter()?.delete_table(name),
+            Remedy::DeleteTable(name) => Socket::netfilter()?.delete_table((Family::Ip, name)),
             Remedy::ForwardNoMore => uplink::restore_forwarding(),
         }
     }

@@ -16,6 +16,7 @@ use crate::engine::container::config::{Texts, read};
 use crate::engine::error::Fault;
 use crate::engine::filters::Filters;
 use crate::engine::networks::Network;
+use crate::net::interface::has_ipv6;
 
 type Asked = Query<HashMap<String, String>>;
 type Here = State<Arc<Engine>>;
@@ -30,10 +31,15 @@ impl Engine {
             else {
                 continue;
             };
-            let address = if endpoint.address.is_empty() { String::new() } else { format!("{}/{}", endpoint.address, endpoint.prefix) };
+            let place = |ipv6: bool| {
+                endpoint.placed().iter().find(|one| one.address.is_ipv6() == ipv6).map_or_else(String::new, ToString::to_string)
+            };
             members.insert(
                 record.id.clone(),
-                json!({"Name": record.name, "EndpointID": endpoint.endpoint_id, "MacAddress": endpoint.mac_address, "IPv4Address": address, "IPv6Address": ""}),
+                json!({
+                    "Name": record.name, "EndpointID": endpoint.endpoint_id, "MacAddress": endpoint.mac_address,
+                    "IPv4Address": place(false), "IPv6Address": place(true),
+                }),
             );
         }
         members
@@ -76,7 +82,7 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
     let texts = |value: &Value| -> Result<Texts, Fault> { if value.is_null() { Ok(Texts::new()) } else { read(value) } };
     let driver = wish["Driver"].as_str().filter(|driver| !driver.is_empty() && *driver != "default").unwrap_or("bridge");
     match driver {
-        "bridge" => {}
+        "bridge" | "macvlan" | "ipvlan" => {}
         "host" | "null" => {
             return Err(Fault { status: StatusCode::FORBIDDEN, message: format!("only one instance of \"{driver}\" network is allowed") });
         }
@@ -84,21 +90,33 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
             let message = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
             return Err(Fault { status: StatusCode::SERVICE_UNAVAILABLE, message: message.to_owned() });
         }
-        "macvlan" | "ipvlan" => return Err(Fault::not_here(&format!("the network driver {driver}"))),
         other => {
             return Err(Fault::not_found(format!("could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found")));
         }
     }
-    if wish["EnableIPv6"] == true {
-        return Err(Fault::not_here("a network with IPv6"));
+    let ipv6 = wish["EnableIPv6"] == true;
+    if ipv6 && !has_ipv6() {
+        let what = "IPv6 is switched off in this machine's kernel (it has no /proc/sys/net/ipv6): make the network without --ipv6";
+        return Err(Fault::bad(format!("cannot enable IPv6 for the network: {what}")));
     }
-    let pool = &wish["IPAM"]["Config"][0];
+    if wish["EnableIPv4"] == false {
+        return Err(Fault::not_here("a network without IPv4"));
+    }
+    let (four, six) = pools(&wish["IPAM"]["Config"], ipv6, driver)?;
+    let mut kept = texts(&four["AuxiliaryAddresses"])?;
+    kept.extend(texts(&six["AuxiliaryAddresses"])?);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let network = Network {
         name: text(&wish["Name"]),
         driver: driver.to_owned(),
-        subnet: text(&pool["Subnet"]),
-        gateway: text(&pool["Gateway"]),
+        subnet: text(&four["Subnet"]),
+        gateway: text(&four["Gateway"]),
+        ipv6,
+        subnet6: text(&six["Subnet"]),
+        gateway6: text(&six["Gateway"]),
+        range: text(&four["IPRange"]),
+        range6: text(&six["IPRange"]),
+        kept,
         internal: wish["Internal"] == true,
         attachable: wish["Attachable"] == true,
         labels: texts(&wish["Labels"])?,
@@ -108,17 +126,37 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
     };
     engine
         .work(move |engine| {
+            let mut network = network;
+            engine.check_parent(&mut network)?;
             let network = engine.networks.add(network)?;
-            if let Some(bridge) = network.bridge()
-                && let Err(error) = bridge.make()
-            {
+            let made = match network.bridge() {
+                Some(bridge) => bridge.make().map_err(|error| Fault::internal(network.not_made(&error))),
+                None => engine.make_parent(&network),
+            };
+            if let Err(fault) = made {
                 engine.networks.remove(&network)?;
-                return Err(Fault::internal(format!("network {}: {error}", network.name)));
+                return Err(fault);
             }
             engine.events.tell("network", "create", &network.id, &[("name", &network.name), ("type", &network.driver)]);
             Ok((StatusCode::CREATED, Json(json!({"Id": network.id, "Warning": ""}))).into_response())
         })
         .await
+}
+
+/// The pools of addresses that were asked for, of IPv4 and of IPv6.
+fn pools(config: &Value, ipv6: bool, driver: &str) -> Result<(Value, Value), Fault> {
+    let mut both = [Vec::new(), Vec::new()];
+    for pool in config.as_array().into_iter().flatten() {
+        let is_six = pool["Subnet"].as_str().is_some_and(|subnet| subnet.contains(':'));
+        both[usize::from(is_six)].push(pool.clone());
+    }
+    if both.iter().any(|pools| pools.len() > 1) {
+        let message = format!("{driver} driver doesn't support multiple subnets");
+        return Err(Fault { status: StatusCode::FORBIDDEN, message });
+    }
+    let [four, six] = both.map(|mut pools| pools.pop().unwrap_or_default());
+    // Without --ipv6 a subnet of it is nobody's, as with dockerd.
+    Ok((four, if ipv6 { six } else { Value::Null }))
 }
 
 /// `DELETE /networks/NAME`.
@@ -151,6 +189,7 @@ impl Engine {
         if let Some(bridge) = network.bridge() {
             bridge.remove()?;
         }
+        self.remove_parent(network)?;
         self.networks.remove(network)?;
         self.events.tell("network", "destroy", &network.id, &[("name", &network.name), ("type", &network.driver)]);
         Ok(())

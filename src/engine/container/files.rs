@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::record::Record;
+use super::record::{Endpoint, Record};
 use super::{Container, spec};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
@@ -129,10 +129,10 @@ impl Engine {
             text.push_str(&format!("{address}\t{name}\n"));
         }
         text.push_str(&self.linked_hosts(record)?);
-        for endpoint in record.networks.values().filter(|endpoint| !endpoint.address.is_empty()) {
+        for placed in record.networks.values().flat_map(Endpoint::placed) {
             let domain = &record.config.domainname;
             let full = if domain.is_empty() { String::new() } else { format!("{}.{domain} ", record.config.hostname) };
-            text.push_str(&format!("{}\t{full}{}\n", endpoint.address, record.config.hostname));
+            text.push_str(&format!("{}\t{full}{}\n", placed.address, record.config.hostname));
         }
         Ok(text)
     }

@@ -92,7 +92,7 @@ pub fn endpoint(endpoint: &Endpoint, names: &Value) -> Value {
         "IPAMConfig": endpoint.wanted, "Links": endpoint.links, "Aliases": endpoint.aliases, "MacAddress": endpoint.mac_address,
         "DriverOpts": endpoint.driver_opts, "GwPriority": 0, "NetworkID": endpoint.network_id, "EndpointID": endpoint.endpoint_id,
         "Gateway": endpoint.gateway, "IPAddress": endpoint.address, "IPPrefixLen": endpoint.prefix,
-        "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": names,
+        "IPv6Gateway": endpoint.gateway6, "GlobalIPv6Address": endpoint.address6, "GlobalIPv6PrefixLen": endpoint.prefix6, "DNSNames": names,
     })
 }
 
@@ -122,7 +122,8 @@ fn network(record: &Record) -> Value {
         "SandboxKey": if record.state.is_running() { format!("/proc/{}/ns/net", record.state.pid) } else { String::new() },
         "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": default.endpoint_id, "Gateway": default.gateway,
-        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPAddress": default.address, "IPPrefixLen": default.prefix, "IPv6Gateway": "",
+        "GlobalIPv6Address": default.address6, "GlobalIPv6PrefixLen": default.prefix6, "IPAddress": default.address, "IPPrefixLen": default.prefix,
+        "IPv6Gateway": default.gateway6,
         "MacAddress": default.mac_address, "Networks": networks,
     })
 }

@@ -1,10 +1,12 @@
 //! `--link CONTAINER:ALIAS`: a name for another container that only this one knows, and on the default bridge variables that tell of it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::record::Record;
+use super::record::{Endpoint, Record};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
+use crate::kernel::netlink::nft::rule::Protocol;
+use crate::net::bridge::Allowed;
 
 /// Where containers are linked in the old way: by `/etc/hosts` and variables, because there is no resolver.
 const BRIDGE: &str = "bridge";
@@ -27,9 +29,11 @@ impl Engine {
     }
 
     /// The names that links give in one network. A container that does not run has none.
-    pub fn linked_names(&self, network: &str, links: Option<&[String]>) -> Vec<(String, Ipv4Addr)> {
+    pub fn linked_names(&self, network: &str, links: Option<&[String]>) -> Vec<(String, IpAddr)> {
         let linked = self.linked(links).unwrap_or_default();
-        linked.into_iter().filter_map(|(alias, other)| Some((alias, address(&other, network)?))).collect()
+        let places = |other: &Record| other.networks.get(network).map(Endpoint::placed).unwrap_or_default();
+        let named = |(alias, other): (String, Record)| places(&other).into_iter().map(move |placed| (alias.clone(), placed.address));
+        linked.into_iter().flat_map(named).collect()
     }
 
     /// The lines of `/etc/hosts` for links on the default bridge.
@@ -43,6 +47,33 @@ impl Engine {
             address(&other, BRIDGE).map(|address| format!("{address}\t{}\n", names.join(" ")))
         };
         Ok(self.linked(record.host.links.as_deref())?.into_iter().filter_map(line).collect())
+    }
+
+    /// Lets containers that are linked on the default bridge reach the exposed ports of those that they are linked to, where others do not reach each other.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn open_links(&self) -> Result<(), Fault> {
+        let Some(bridge) = self.networks.find(BRIDGE)?.bridge().filter(|bridge| bridge.apart) else { return Ok(()) };
+        // Of two that start at once the second sees the first one's addresses.
+        let _one = self.addressing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let places = |record: &Record| record.networks.get(BRIDGE).map(Endpoint::placed).unwrap_or_default();
+        let mut all = Vec::new();
+        for record in self.containers.all().iter().map(|container| container.record()) {
+            // One that is gone has no ports to reach.
+            for (_, other) in self.linked(record.host.links.as_deref()).unwrap_or_default() {
+                let ports: Vec<&str> = other.config.exposed_ports.iter().flatten().map(|(port, _)| port.as_str()).collect();
+                for (from, to) in places(&record).into_iter().flat_map(|from| places(&other).into_iter().map(move |to| (from, to))) {
+                    let allowed = |(port, protocol): (u16, &str)| Allowed {
+                        from: from.address,
+                        to: SocketAddr::new(to.address, port),
+                        protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
+                    };
+                    all.extend(ports.iter().filter_map(|port| parted(port)).map(allowed));
+                }
+            }
+        }
+        Ok(bridge.allow(&all)?)
     }
 
     /// The variables that tell a container of those that it is linked to on the default bridge.

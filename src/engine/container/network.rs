@@ -1,6 +1,6 @@
 //! A container's network: an address before it starts, a cable when it has a network namespace, and the end of both.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use super::record::{Endpoint, Record};
 use super::{Container, names};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
-use crate::engine::networks::Network;
+use crate::engine::networks::{Network, Pool};
 use crate::kernel;
+use crate::kernel::error::Errno;
 use crate::kernel::ns::{self, CloneFlags};
-use crate::net::bridge::{Bridge, Port, free_address};
+use crate::net::bridge::Bridge;
+use crate::net::interface::{self, Interface, usual_hardware};
 
 /// What must go when a container ends.
 #[derive(Default)]
@@ -53,42 +55,47 @@ impl Engine {
                 let network = engine.networks.find(name).map_err(missing)?;
                 endpoint.network_id.clone_from(&network.id);
                 endpoint.endpoint_id = names::random_id();
-                if let Some(bridge) = network.bridge() {
-                    engine.choose_address(&one, &network, &bridge, endpoint)?;
-                }
+                engine.choose_addresses(&one, &network, endpoint)?;
             }
             one.change(|record| record.networks = networks)
         })
         .await
     }
 
-    /// The address that was asked for, or the lowest that is free.
-    pub fn choose_address(&self, container: &Container, network: &Network, bridge: &Bridge, endpoint: &mut Endpoint) -> Result<(), Fault> {
-        let mut taken: Vec<Ipv4Addr> = vec![bridge.gateway];
+    /// The addresses that were asked for, or the lowest that are free: one of each pool of the network.
+    ///
+    /// # Errors
+    /// A pool is full, or what was asked for is no address of the network's, or another container's.
+    pub fn choose_addresses(&self, container: &Container, network: &Network, endpoint: &mut Endpoint) -> Result<(), Fault> {
+        let pools = network.pools();
+        let mut taken: Vec<IpAddr> = pools.iter().filter_map(|pool| pool.gateway).collect();
         for other in self.containers.all().into_iter().filter(|other| other.id != container.id) {
             let record = other.record();
-            taken.extend(record.networks.get(&network.name).and_then(|endpoint| endpoint.address.parse::<Ipv4Addr>().ok()));
+            taken.extend(record.networks.get(&network.name).into_iter().flat_map(Endpoint::placed).map(|placed| placed.address));
         }
-        let wanted = endpoint.wanted.as_ref().and_then(|wanted| wanted["IPv4Address"].as_str()).filter(|text| !text.is_empty());
-        let address = match wanted {
-            Some(text) => {
-                if network.is_default() {
-                    return Err(Fault::bad(
-                        "invalid endpoint settings:\nuser specified IP address is supported on user defined networks only",
-                    ));
-                }
-                let address = text.parse().map_err(|_| Fault::bad(format!("invalid IPv4 address: {text}")))?;
-                if taken.contains(&address) {
+        let wanted = wanted(network, endpoint)?;
+        // Kept addresses are given to who asks for them.
+        let kept: Vec<IpAddr> = network.kept.values().filter_map(|one| one.parse().ok()).chain(taken.iter().copied()).collect();
+        for pool in pools {
+            let ipv6 = pool.subnet.start().is_ipv6();
+            let address = match wanted.iter().find(|one| one.is_ipv6() == ipv6) {
+                Some(one) if taken.contains(one) => {
                     return Err(Fault { status: axum::http::StatusCode::FORBIDDEN, message: "Address already in use".to_owned() });
                 }
-                address
+                Some(one) => *one,
+                None => free(&pool, &kept).ok_or_else(|| {
+                    let version = if ipv6 { 6 } else { 4 };
+                    Fault::internal(format!("no available IPv{version} addresses on this network's address pools"))
+                })?,
+            };
+            let gateway = pool.gateway.filter(|_| !network.is_internal() && !network.routes_itself());
+            let gateway = gateway.map_or_else(String::new, |gateway| gateway.to_string());
+            if ipv6 {
+                (endpoint.address6, endpoint.prefix6, endpoint.gateway6) = (address.to_string(), pool.subnet.prefix(), gateway);
+            } else {
+                (endpoint.address, endpoint.prefix, endpoint.gateway) = (address.to_string(), pool.subnet.prefix(), gateway);
             }
-            None => free_address(bridge.network(), bridge.prefix, &taken)
-                .ok_or_else(|| Fault::internal("no available IPv4 addresses on this network's address pools"))?,
-        };
-        endpoint.address = address.to_string();
-        endpoint.prefix = bridge.prefix;
-        endpoint.gateway = if bridge.internal { String::new() } else { bridge.gateway.to_string() };
+        }
         Ok(())
     }
 
@@ -102,11 +109,11 @@ impl Engine {
             let record = one.record();
             for (number, (name, endpoint)) in record.networks.iter().enumerate() {
                 let network = engine.networks.find(name)?;
-                if let Some(bridge) = network.bridge() {
-                    engine.plug(&one, &network, &bridge, endpoint, (Some(number), pid))?;
+                if !network.pools().is_empty() {
+                    engine.plug(&one, &network, endpoint, (Some(number), pid))?;
                 }
             }
-            Ok(())
+            engine.open_links()
         })
         .await?;
         for (name, endpoint) in container.record().networks {
@@ -127,29 +134,53 @@ impl Engine {
         &self,
         container: &Container,
         network: &Network,
-        bridge: &Bridge,
         endpoint: &Endpoint,
         (number, pid): (Option<usize>, i32),
     ) -> Result<(), Fault> {
         let refused =
             |error: kernel::Error| Fault::internal(format!("failed to set up container networking: network {}: {error}", network.name));
-        let address = endpoint.address.parse().map_err(|_| Fault::internal(format!("`{}` is no address", endpoint.address)))?;
-        let outer = format!("veth{}", &endpoint.endpoint_id[..7]);
-        bridge.make().map_err(refused)?;
         let namespace = ns::open(pid, "net").map_err(refused)?;
-        let inner = match number {
+        let name = match number {
             Some(number) => format!("eth{number}"),
-            None => inside(namespace.as_fd(), Bridge::free_name)?.map_err(refused)?,
+            None => inside(namespace.as_fd(), interface::free_name)?.map_err(refused)?,
         };
-        let port = Port { outer: outer.clone(), inner, address, mac: hardware(&endpoint.wanted_mac)? };
-        bridge.plug(&port, namespace.as_fd()).map_err(refused)?;
-        container.live().plugged.cables.push(outer);
-        let mac = inside(namespace.as_fd(), || bridge.configure(&port))?.map_err(refused)?;
+        let addresses = endpoint.placed();
+        let usual = if network.keeps_hardware() { None } else { usual_hardware(&addresses) };
+        let inner = Interface { name, addresses, mac: hardware(&endpoint.wanted_mac)?.or(usual) };
+        if let Some(bridge) = network.bridge() {
+            let outer = format!("veth{}", &endpoint.endpoint_id[..7]);
+            bridge
+                .make()
+                .map_err(|error| Fault::internal(format!("failed to set up container networking: {}", network.not_made(&error))))?;
+            bridge.plug(&outer, &inner.name, namespace.as_fd()).map_err(refused)?;
+            container.live().plugged.cables.push(outer);
+        } else {
+            self.branch_off(network, &inner.name, endpoint, namespace.as_fd())?;
+        }
+        let mac = inside(namespace.as_fd(), || inner.configure(&network.ways_out()))?.map_err(refused)?;
         let name = network.name.clone();
         container.change(|record| {
             if let Some(endpoint) = record.networks.get_mut(&name) {
                 endpoint.mac_address = mac;
             }
+        })
+    }
+
+    /// Makes a container's link as a branch of the network's parent.
+    fn branch_off(&self, network: &Network, name: &str, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Fault> {
+        let failed = |why: String| Fault::internal(format!("failed to set up container networking: {why}"));
+        let parent = network.parent().ok_or_else(|| failed(format!("network {} has no parent interface", network.name)))?;
+        let kind = parent.branch.kind();
+        if kind == "ipvlan" && !endpoint.wanted_mac.is_empty() {
+            return Err(failed("ipvlan interfaces do not support custom mac address assignment".to_owned()));
+        }
+        self.make_parent(network)?;
+        parent.plug(name, namespace).map_err(|error| match error.errno {
+            Errno::ENODEV => failed(format!("the requested parent interface {} was not found on the Docker host", parent.link)),
+            Errno::EBUSY => {
+                failed(format!("failed to create the {kind} port: {} is in use by branches of another kind: {error}", parent.link))
+            }
+            _ => failed(format!("failed to create the {kind} port: {error}")),
         })
     }
 
@@ -171,10 +202,7 @@ impl Engine {
             container.note(|record| {
                 // A port that nobody has chosen is another one at the next start: this one may be somebody else's by then.
                 record.ports.clear();
-                for endpoint in record.networks.values_mut() {
-                    (endpoint.address, endpoint.gateway, endpoint.mac_address) = Default::default();
-                    (endpoint.endpoint_id, endpoint.prefix) = Default::default();
-                }
+                record.networks.values_mut().for_each(Endpoint::clear);
             });
         }
     }
@@ -194,6 +222,37 @@ impl Engine {
         let gateway = record.networks.values().map(|endpoint| endpoint.gateway.clone()).find(|gateway| !gateway.is_empty());
         gateway.or_else(|| Some(self.networks.find("bridge").ok()?.gateway)).unwrap_or_default()
     }
+}
+
+/// The lowest address of a pool's range that nobody has.
+fn free(pool: &Pool, taken: &[IpAddr]) -> Option<IpAddr> {
+    if pool.range == pool.subnet {
+        return pool.subnet.free(taken);
+    }
+    // The first and the last of a part of a subnet are addresses like others, unless it lies at the subnet's own end.
+    pool.range.all().find(|one| !taken.contains(one) && pool.subnet.is_for_hosts(*one))
+}
+
+/// The addresses that were asked for in a network: at most one of IPv4 and one of IPv6.
+fn wanted(network: &Network, endpoint: &Endpoint) -> Result<Vec<IpAddr>, Fault> {
+    let mut all = Vec::new();
+    for version in ["IPv4", "IPv6"] {
+        let asked = endpoint.wanted.as_ref().and_then(|wanted| wanted[format!("{version}Address")].as_str());
+        let Some(text) = asked.filter(|text| !text.is_empty()) else { continue };
+        let wrong = |why: String| Fault::bad(format!("invalid config for network {}: invalid endpoint settings:\n{why}", network.name));
+        if network.is_predefined() {
+            return Err(Fault::bad("invalid endpoint settings:\nuser specified IP address is supported on user defined networks only"));
+        }
+        let address: IpAddr = text.parse().map_err(|_| wrong(format!("invalid {version} address: {text}")))?;
+        if address.is_ipv6() != (version == "IPv6") {
+            return Err(wrong(format!("invalid {version} address: {text}")));
+        }
+        if !network.pools().iter().any(|pool| pool.subnet.contains(address)) {
+            return Err(wrong(format!("no configured subnet contains IP address {text}")));
+        }
+        all.push(address);
+    }
+    Ok(all)
 }
 
 /// The endpoint that a client asks for.

@@ -6,7 +6,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,13 +21,17 @@ use super::record::{Endpoint, Record};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::engine::networks::Network;
+use crate::kernel;
 use crate::kernel::netlink::nft::rule::Protocol;
+use crate::kernel::socket;
 use crate::net::bridge::{Bridge, Published};
 
 /// How long a silent client of a UDP port is remembered.
 const SILENT: Duration = Duration::from_secs(90);
 /// The largest datagram.
 const DATAGRAM: usize = 65_535;
+/// How many ports are tried where any will do, but one that is free in IPv4 and in IPv6.
+const ATTEMPTS: usize = 16;
 
 /// The ports that a container wants published: `80/tcp` and where.
 ///
@@ -81,7 +85,7 @@ impl Engine {
     pub async fn publish(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Fault> {
         let record = container.record();
         let Some((bridge, endpoint)) = self.leads_in(&record) else { return Ok(()) };
-        let inside: Ipv4Addr = endpoint.address.parse().map_err(|_| Fault::internal(format!("`{}` is no address", endpoint.address)))?;
+        let inside: Vec<IpAddr> = endpoint.placed().iter().map(|placed| placed.address).collect();
         let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
         let mut opened: Vec<JoinHandle<()>> = Vec::new();
         for (port, binding) in wanted(&record)? {
@@ -89,12 +93,13 @@ impl Engine {
             let place = ports.get(&port).map_or(0, Vec::len);
             let before = record.ports.get(&port).and_then(|all| all.get(place)).filter(|_| binding.host_port.is_empty());
             let host_port = before.map_or(binding.host_port.clone(), |before| before.host_port.clone());
-            let place = (binding.host_ip.as_str(), host_port.as_str());
-            match open(place, &port, inside).await {
-                Ok((address, handle)) => {
-                    opened.push(handle);
-                    let told = PortBinding { host_ip: address.ip().to_string(), host_port: address.port().to_string() };
-                    ports.entry(port).or_default().push(told);
+            match open((&binding.host_ip, &host_port), &port, &inside).await {
+                Ok(open) => {
+                    for (address, handle) in open {
+                        opened.push(handle);
+                        let told = PortBinding { host_ip: address.ip().to_string(), host_port: address.port().to_string() };
+                        ports.entry(port.clone()).or_default().push(told);
+                    }
                 }
                 Err(why) => {
                     closed(opened).await;
@@ -111,7 +116,7 @@ impl Engine {
             ports.entry(port.clone()).or_default();
         }
         container.live().plugged.proxies.extend(opened);
-        let rules = rules(&container.id, &ports, inside);
+        let rules = rules(&container.id, &ports, &inside);
         container.change(|record| record.ports = ports)?;
         let owner = container.id.clone();
         self.work(move |_| {
@@ -181,18 +186,19 @@ async fn closed(proxies: Vec<JoinHandle<()>>) {
     }
 }
 
-/// The rules for ports that are open. An address of IPv6 has none: only the proxy serves it.
-fn rules(owner: &str, ports: &BTreeMap<String, Vec<PortBinding>>, inside: Ipv4Addr) -> Vec<Published> {
+/// The rules for ports that are open. An address of IPv6 has none where the container has no such address: only the proxy serves it.
+fn rules(owner: &str, ports: &BTreeMap<String, Vec<PortBinding>>, inside: &[IpAddr]) -> Vec<Published> {
     let all = ports.iter().flat_map(|(port, bindings)| bindings.iter().map(move |binding| (port, binding)));
     let rule = |(port, binding): (&String, &PortBinding)| {
         let (inner, udp) = number(port).ok()?;
-        let address: Ipv4Addr = binding.host_ip.parse().ok()?;
+        let address: IpAddr = binding.host_ip.parse().ok()?;
+        let target = inside.iter().find(|one| one.is_ipv6() == address.is_ipv6())?;
         Some(Published {
             owner: owner.to_owned(),
             protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
             address: Some(address).filter(|address| !address.is_unspecified()),
             port: binding.host_port.parse().ok()?,
-            target: SocketAddrV4::new(inside, inner),
+            target: SocketAddr::new(*target, inner),
         })
     };
     all.filter_map(rule).collect()
@@ -206,34 +212,83 @@ struct NotOpen {
     message: String,
 }
 
-async fn open((address, host_port): (&str, &str), port: &str, inside: Ipv4Addr) -> Result<(SocketAddr, JoinHandle<()>), NotOpen> {
+/// A port that is open: where, and the task that hands on.
+type Open = (SocketAddr, JoinHandle<()>);
+
+/// The host's addresses that a binding means, each with the container's that it leads to: without an address all of the host's, of IPv6 only where the
+/// container has such an address too.
+fn places(address: &str, inside: &[IpAddr]) -> Result<Vec<(IpAddr, IpAddr)>, String> {
+    if address.is_empty() {
+        let every = |ipv6| if ipv6 { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
+        return Ok(inside.iter().map(|inside| (every(inside.is_ipv6()), *inside)).collect());
+    }
+    let outer: IpAddr = address.parse().map_err(|_| format!("invalid IP address: {address}"))?;
+    let target = inside.iter().find(|one| one.is_ipv6() == outer.is_ipv6()).or(inside.first());
+    Ok(target.map(|target| (outer, *target)).into_iter().collect())
+}
+
+async fn open((address, host_port): (&str, &str), port: &str, inside: &[IpAddr]) -> Result<Vec<Open>, NotOpen> {
     let shown = if address.is_empty() { "0.0.0.0" } else { address };
     let not_open = |message: String, taken| NotOpen { address: shown.to_owned(), port: host_port.to_owned(), taken, message };
     let (inner, udp) = number(port).map_err(|fault| not_open(fault.message, false))?;
-    let ip: IpAddr = shown.parse().map_err(|_| not_open(format!("invalid IP address: {shown}"), false))?;
+    let places = places(address, inside).map_err(|wrong| not_open(wrong, false))?;
     let (first, last) = range(host_port).ok_or_else(|| not_open(format!("invalid port specification: \"{host_port}\""), false))?;
-    let target = SocketAddr::from((inside, inner));
-    let mut refused = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    for outer in first..=last {
-        match listen(SocketAddr::from((ip, outer)), target, udp).await {
+    let mut message = (String::new(), false);
+    let attempts = if first == 0 { ATTEMPTS } else { 1 };
+    for outer in (first..=last).flat_map(|outer| std::iter::repeat_n(outer, attempts)) {
+        match open_all(&places, (outer, inner), udp).await {
             Ok(open) => return Ok(open),
-            Err(error) => refused = error,
+            Err(((outer, inside), error)) => {
+                let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+                let reason = if taken { "address already in use".to_owned() } else { error.to_string() };
+                let (outer, kind) =
+                    (if outer.is_ipv6() { format!("[{outer}]") } else { outer.to_string() }, if udp { "udp" } else { "tcp" });
+                let inside = SocketAddr::new(inside, inner);
+                message = (format!("failed to bind host port for {outer}:{host_port}:{inside}/{kind}: {reason}"), taken);
+                if !taken && first == 0 {
+                    break;
+                }
+            }
         }
     }
-    let reason = if refused.kind() == std::io::ErrorKind::AddrInUse { "address already in use".to_owned() } else { refused.to_string() };
-    Err(not_open(
-        format!("failed to bind host port for {shown}:{host_port}:{inside}:{inner}/{}: {reason}", if udp { "udp" } else { "tcp" }),
-        refused.kind() == std::io::ErrorKind::AddrInUse,
-    ))
+    Err(not_open(message.0, message.1))
+}
+
+/// Opens the same port at all places, or at none of them.
+async fn open_all(
+    places: &[(IpAddr, IpAddr)],
+    (outer, inner): (u16, u16),
+    udp: bool,
+) -> Result<Vec<Open>, ((IpAddr, IpAddr), std::io::Error)> {
+    let mut open: Vec<Open> = Vec::new();
+    for (at, inside) in places {
+        // Where any port will do, the first one chooses for all.
+        let port = open.first().map_or(outer, |(address, _)| address.port());
+        match listen(SocketAddr::new(*at, port), SocketAddr::new(*inside, inner), udp).await {
+            Ok(one) => open.push(one),
+            Err(error) => {
+                closed(open.into_iter().map(|(_, task)| task).collect()).await;
+                return Err(((*at, *inside), error));
+            }
+        }
+    }
+    Ok(open)
 }
 
 async fn listen(at: SocketAddr, target: SocketAddr, udp: bool) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
+    let broken = |error: kernel::Error| std::io::Error::from_raw_os_error(error.errno as i32);
     if udp {
-        let socket = UdpSocket::bind(at).await?;
+        let socket = match at {
+            SocketAddr::V4(_) => UdpSocket::bind(at).await?,
+            SocketAddr::V6(six) => UdpSocket::from_std(socket::bind_ipv6(six).map_err(broken)?)?,
+        };
         let address = socket.local_addr()?;
         return Ok((address, tokio::spawn(datagrams(Arc::new(socket), target))));
     }
-    let listener = TcpListener::bind(at).await?;
+    let listener = match at {
+        SocketAddr::V4(_) => TcpListener::bind(at).await?,
+        SocketAddr::V6(six) => TcpListener::from_std(socket::listen_ipv6(six).map_err(broken)?)?,
+    };
     let address = listener.local_addr()?;
     Ok((address, tokio::spawn(connections(listener, target))))
 }
@@ -288,7 +343,8 @@ impl Drop for AbortOnDrop {
 }
 
 async fn inside(target: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))).await?;
+    let own = if target.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv4Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind(SocketAddr::new(own, 0)).await?;
     socket.connect(target).await?;
     Ok(socket)
 }
@@ -306,6 +362,20 @@ async fn answers(outer: Weak<UdpSocket>, inner: Arc<UdpSocket>, client: SocketAd
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_without_an_address_is_open_where_the_container_has_one() {
+        let (four, six): (IpAddr, IpAddr) = ("172.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
+        let shown = |address: &str, inside: &[IpAddr]| {
+            places(address, inside).map(|all| all.iter().map(|(outer, inner)| format!("{outer}>{inner}")).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(shown("", &[four]).unwrap(), "0.0.0.0>172.18.0.2");
+        assert_eq!(shown("", &[four, six]).unwrap(), "0.0.0.0>172.18.0.2 ::>fd00::2");
+        assert_eq!(shown("127.0.0.1", &[four, six]).unwrap(), "127.0.0.1>172.18.0.2");
+        assert_eq!(shown("::1", &[four, six]).unwrap(), "::1>fd00::2");
+        assert_eq!(shown("::1", &[four]).unwrap(), "::1>172.18.0.2");
+        assert_eq!(shown("x", &[four]).unwrap_err(), "invalid IP address: x");
+    }
 
     #[test]
     fn ports_are_read() {

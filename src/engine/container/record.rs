@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, HostConfig, PortBinding};
 use super::state::State;
+use crate::net::subnet::Placed;
 
 /// A container's record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,10 +94,34 @@ pub struct Endpoint {
     pub address: String,
     #[serde(rename = "IPPrefixLen")]
     pub prefix: u8,
+    #[serde(rename = "IPv6Gateway")]
+    pub gateway6: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub address6: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    pub prefix6: u8,
     pub mac_address: String,
     /// The hardware address that was asked for; empty: one that follows from the address.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub wanted_mac: String,
+}
+
+impl Endpoint {
+    /// Its addresses while it is plugged in, that of IPv4 first.
+    pub fn placed(&self) -> Vec<Placed> {
+        let both = [(&self.address, self.prefix), (&self.address6, self.prefix6)];
+        both.into_iter().filter_map(|(address, prefix)| Some(Placed { address: address.parse().ok()?, prefix })).collect()
+    }
+
+    /// Forgets what held while it was plugged in.
+    pub fn clear(&mut self) {
+        for text in
+            [&mut self.address, &mut self.gateway, &mut self.address6, &mut self.gateway6, &mut self.mac_address, &mut self.endpoint_id]
+        {
+            text.clear();
+        }
+        (self.prefix, self.prefix6) = (0, 0);
+    }
 }
 
 impl Record {

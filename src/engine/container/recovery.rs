@@ -71,15 +71,13 @@ impl Engine {
         }
     }
 
-    /// The default bridge may have had another address before; with nobody on it, it is made anew.
+    /// The default bridge may have had other addresses or rules before; with nobody on it, it is made anew.
     fn renew_bridge(&self) {
         let used = self.containers.all().iter().any(|container| container.state().is_running());
-        if self.config.bip.is_some()
-            && !used
-            && let Some(bridge) = self.networks.find("bridge").ok().and_then(|network| network.bridge())
-        {
+        if !used && let Some(bridge) = self.networks.find("bridge").ok().and_then(|network| network.bridge()) {
+            let was_other = self.config.bip.is_some() || bridge.is_other().unwrap_or(false);
             // One that cannot be removed keeps its old address beside the new one.
-            let _ = bridge.clear();
+            let _ = if was_other { bridge.clear() } else { Ok(()) };
         }
     }
 

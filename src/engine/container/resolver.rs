@@ -5,7 +5,7 @@
 //! ```
 //! The default bridge has no names, as with dockerd. Questions over TCP are not answered; answers this small need none.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Engine {
 
     /// The resolver that a container asks; `None` where the host's own is asked.
     pub fn internal_resolver(&self, record: &Record) -> Option<Ipv4Addr> {
-        let named = |name: &String| self.networks.find(name).is_ok_and(|network| network.driver == "bridge" && !network.is_default());
+        let named = |name: &String| self.networks.find(name).is_ok_and(|network| !network.is_predefined());
         record.networks.keys().any(named).then_some(ADDRESS)
     }
 
@@ -83,19 +83,19 @@ impl Engine {
 
     /// The names that a container knows: of all that run in its networks. Several of one name take turns.
     fn zone_of(&self, record: &Record) -> Zone {
-        let mut pairs: Vec<(String, Ipv4Addr)> = Vec::new();
+        let mut pairs: Vec<(String, IpAddr)> = Vec::new();
         let named = |name: &String| self.networks.find(name).is_ok_and(|network| !network.is_predefined());
         for network in record.networks.keys().filter(|name| named(name)) {
             for other in self.containers.all().into_iter().map(|container| container.record()).filter(|other| other.state.is_running()) {
                 let Some(endpoint) = other.networks.get(network) else { continue };
-                let Ok(address) = endpoint.address.parse::<Ipv4Addr>() else { continue };
                 let mut names = vec![other.name.clone(), other.id[..12].to_owned(), other.config.hostname.clone()];
                 names.extend(endpoint.aliases.iter().flatten().cloned());
                 names.sort();
                 names.dedup();
+                names.retain(|name| !name.is_empty());
                 // With the network's name behind it, which is what a reverse question is answered with first.
-                pairs.push((format!("{}.{network}", other.name), address));
-                pairs.extend(names.into_iter().filter(|name| !name.is_empty()).map(|name| (name, address)));
+                names.insert(0, format!("{}.{network}", other.name));
+                pairs.extend(endpoint.placed().into_iter().flat_map(|placed| names.iter().map(move |name| (name.clone(), placed.address))));
             }
         }
         pairs.extend(record.networks.iter().flat_map(|(network, endpoint)| self.linked_names(network, endpoint.links.as_deref())));

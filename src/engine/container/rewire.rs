@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::kernel::ns;
 use crate::net::bridge::Bridge;
+use crate::net::interface;
 
 impl Engine {
     /// Connects a container to one more network.
@@ -31,9 +32,9 @@ impl Engine {
                 "container sharing network namespace with another container or host cannot be connected to any other network",
             ));
         }
-        let Some(bridge) = network.bridge() else {
+        if network.pools().is_empty() {
             return Err(Fault::bad("container cannot be connected to multiple networks with one of the networks in private (none) mode"));
-        };
+        }
         endpoint.network_id.clone_from(&network.id);
         let one = Arc::clone(container);
         let pid = record.state.pid;
@@ -44,12 +45,12 @@ impl Engine {
                 let _one = engine.addressing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 // It may have been removed since.
                 engine.networks.find(&network.id)?;
-                engine.choose_address(&one, &network, &bridge, &mut endpoint)?;
+                engine.choose_addresses(&one, &network, &mut endpoint)?;
                 one.change(|record| record.networks.insert(network.name.clone(), endpoint.clone()))?;
             } else {
                 one.change(|record| record.networks.insert(network.name.clone(), endpoint.clone()))?;
             }
-            if running && let Err(fault) = engine.plug(&one, &network, &bridge, &endpoint, (None, record.state.pid)) {
+            if running && let Err(fault) = engine.plug(&one, &network, &endpoint, (None, record.state.pid)) {
                 one.change(|record| record.networks.remove(&network.name))?;
                 return Err(fault);
             }
@@ -78,8 +79,13 @@ impl Engine {
                 let cable = format!("veth{}", &endpoint.endpoint_id[..7]);
                 let open = std::mem::take(&mut one.live().plugged.proxies);
                 engine.close_ports(&one, open);
-                Bridge::unplug(&cable)?;
-                one.live().plugged.cables.retain(|other| *other != cable);
+                if network.bridge().is_some() {
+                    Bridge::unplug(&cable)?;
+                    one.live().plugged.cables.retain(|other| *other != cable);
+                } else {
+                    let namespace = ns::open(one.state().pid, "net")?;
+                    inside(namespace.as_fd(), || interface::remove(&endpoint.placed()))??;
+                }
             }
             one.change(|record| record.networks.remove(&network.name))?;
             engine.lead_out(&one.record())?;
@@ -93,11 +99,12 @@ impl Engine {
 
     /// Gives a container that runs a way out again, through the first of its networks that has one.
     fn lead_out(&self, record: &Record) -> Result<(), Fault> {
-        let bridges = record.networks.iter().filter(|(_, endpoint)| !endpoint.address.is_empty());
-        let bridge = bridges.filter_map(|(name, _)| self.networks.find(name).ok()?.bridge()).find(|bridge| !bridge.internal);
-        let Some(bridge) = bridge.filter(|_| record.state.is_running()) else { return Ok(()) };
+        let placed = record.networks.iter().filter(|(_, endpoint)| !endpoint.address.is_empty() && record.state.is_running());
+        let mut known = placed.filter_map(|(name, endpoint)| Some((self.networks.find(name).ok()?.ways_out(), endpoint.placed())));
+        let Some((ways, addresses)) = known.find(|(ways, _)| !ways.is_empty()) else { return Ok(()) };
         let namespace = ns::open(record.state.pid, "net")?;
-        Ok(inside(namespace.as_fd(), || bridge.lead_out())??)
+        let lead_out = || interface::holding(&addresses)?.map_or(Ok(()), |name| interface::lead_out(&name, &ways));
+        Ok(inside(namespace.as_fd(), lead_out)??)
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod rule;
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use rule::{Hook, Match, Rule, Verdict};
@@ -15,7 +16,6 @@ use super::super::xray;
 use super::{Request, Socket, attributes, look};
 
 const SUBSYSTEM: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8;
-const IPV4: u8 = libc::NFPROTO_IPV4 as u8;
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE;
 
 /// Attribute numbers of linux/netfilter/nf_tables.h, which libc does not have. The same number means another thing in another nest.
@@ -27,6 +27,27 @@ mod attr {
     pub const RULE_CHAIN: u16 = 2;
     pub const RULE_HANDLE: u16 = 3;
     pub const RULE_USERDATA: u16 = 7;
+}
+
+/// Which packets a table is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// `ip`: IPv4.
+    Ip,
+    /// `ip6`: IPv6.
+    Ip6,
+}
+
+impl Family {
+    fn number(self) -> u8 {
+        (if self == Family::Ip { libc::NFPROTO_IPV4 } else { libc::NFPROTO_IPV6 }) as u8
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if *self == Family::Ip { "ip" } else { "ip6" })
+    }
 }
 
 /// `struct nfgenmsg`: family, version, resource id (big endian).
@@ -61,39 +82,39 @@ impl Socket {
     pub fn add_masquerade(&mut self, table: &str, comment: Option<&str>, owned: bool, source: (Ipv4Addr, u8), inside: &str) -> Result<()> {
         let rule = Rule {
             chain: "postrouting",
-            when: vec![Match::Source(source.0, source.1), Match::NotTo(inside.to_owned())],
+            when: vec![Match::Source(source.0.into(), source.1), Match::NotTo(inside.to_owned())],
             then: Verdict::Masquerade,
             comment: None,
         };
-        self.add_table(table, comment, owned, &[("postrouting", Some(Hook::Postrouting))], &[rule])
+        self.add_table((Family::Ip, table), comment, owned, &[("postrouting", Some(Hook::Postrouting))], &[rule])
     }
 
-    /// Adds the IPv4 table `table` with these chains and rules, as a whole or not at all. A chain without a hook is one that rules jump to.
+    /// Adds the table `table` with these chains and rules, as a whole or not at all. A chain without a hook is one that rules jump to.
     ///
     /// # Errors
     /// As [`Socket::add_masquerade`].
     pub fn add_table(
         &mut self,
-        table: &str,
+        (family, table): (Family, &str),
         comment: Option<&str>,
         owned: bool,
         chains: &[(&str, Option<Hook>)],
         rules: &[Rule],
     ) -> Result<()> {
-        let mut requests = vec![new_table(table, comment, owned)];
-        requests.extend(chains.iter().map(|(name, hook)| rule::new_chain(table, name, *hook)));
-        requests.extend(rules.iter().map(|one| rule::new_rule(table, one)));
+        let mut requests = vec![new_table(family, table, comment, owned)];
+        requests.extend(chains.iter().map(|(name, hook)| rule::new_chain(family, table, name, *hook)));
+        requests.extend(rules.iter().map(|one| rule::new_rule(family, table, one)));
         let said = rules.iter().map(Rule::to_string).collect::<Vec<_>>().join("; ");
-        xray::call("nft add", &table, format_args!("table ip {table}: {said}"), || self.ask_all(batch(requests)).map(drop))
+        xray::call("nft add", &table, format_args!("table {family} {table}: {said}"), || self.ask_all(batch(requests)).map(drop))
     }
 
     /// Adds a rule to the end of its chain.
     ///
     /// # Errors
     /// ENOENT without the table or the chain, EOPNOTSUPP for what the kernel was built without.
-    pub fn add_rule(&mut self, table: &str, rule: &Rule) -> Result<()> {
-        let request = rule::new_rule(table, rule);
-        xray::call("nft add", &table, format_args!("rule ip {table} {}: {rule}", rule.chain), || {
+    pub fn add_rule(&mut self, (family, table): (Family, &str), rule: &Rule) -> Result<()> {
+        let request = rule::new_rule(family, table, rule);
+        xray::call("nft add", &table, format_args!("rule {family} {table} {}: {rule}", rule.chain), || {
             self.ask_all(batch(vec![request])).map(drop)
         })
     }
@@ -102,12 +123,13 @@ impl Socket {
     ///
     /// # Errors
     /// ENOENT without the table or the chain.
-    pub fn delete_rules(&mut self, table: &str, chain: &str, chosen: impl Fn(&str) -> bool) -> Result<()> {
+    pub fn delete_rules(&mut self, (family, table): (Family, &str), chain: &str, chosen: impl Fn(&str) -> bool) -> Result<()> {
         let about = |kind: i32, flags| {
-            Request::new(SUBSYSTEM | kind as u16, flags, &part(IPV4, 0)).text(attr::RULE_TABLE, table).text(attr::RULE_CHAIN, chain)
+            let request = Request::new(SUBSYSTEM | kind as u16, flags, &part(family.number(), 0));
+            request.text(attr::RULE_TABLE, table).text(attr::RULE_CHAIN, chain)
         };
         let list = about(libc::NFT_MSG_GETRULE, libc::NLM_F_DUMP);
-        let answers = xray::call("nft list", &table, format_args!("chain ip {table} {chain}"), || self.ask(list))?;
+        let answers = xray::call("nft list", &table, format_args!("chain {family} {table} {chain}"), || self.ask(list))?;
         let handles = answers.iter().filter_map(|(_, body)| handle(body)).filter(|(_, comment)| chosen(comment));
         let requests: Vec<Request> =
             handles.map(|(handle, _)| about(libc::NFT_MSG_DELRULE, libc::NLM_F_ACK).attr(attr::RULE_HANDLE, &handle)).collect();
@@ -115,19 +137,19 @@ impl Socket {
             return Ok(());
         }
         let count = requests.len();
-        xray::call("nft delete", &table, format_args!("{count} rules of chain ip {table} {chain}"), || {
+        xray::call("nft delete", &table, format_args!("{count} rules of chain {family} {table} {chain}"), || {
             self.ask_all(batch(requests)).map(drop)
         })
     }
 
-    /// Removes the IPv4 table `table` with everything in it.
+    /// Removes the table `table` with everything in it.
     ///
     /// # Errors
     /// ENOENT when there is none, EPERM when it belongs to another socket.
-    pub fn delete_table(&mut self, table: &str) -> Result<()> {
+    pub fn delete_table(&mut self, (family, table): (Family, &str)) -> Result<()> {
         let kind = SUBSYSTEM | libc::NFT_MSG_DELTABLE as u16;
-        let request = Request::new(kind, libc::NLM_F_ACK, &part(IPV4, 0)).text(attr::TABLE_NAME, table);
-        xray::call("nft delete", &table, format_args!("table ip {table}"), || self.ask_all(batch(vec![request])).map(drop))
+        let request = Request::new(kind, libc::NLM_F_ACK, &part(family.number(), 0)).text(attr::TABLE_NAME, table);
+        xray::call("nft delete", &table, format_args!("table {family} {table}"), || self.ask_all(batch(vec![request])).map(drop))
     }
 
     /// The names and comments of the IPv4 tables.
@@ -136,7 +158,7 @@ impl Socket {
     /// EPERM for an ordinary user, EOPNOTSUPP on a kernel without nftables.
     pub fn tables(&mut self) -> Result<Vec<(String, String)>> {
         let kind = SUBSYSTEM | libc::NFT_MSG_GETTABLE as u16;
-        let request = Request::new(kind, libc::NLM_F_DUMP, &part(IPV4, 0));
+        let request = Request::new(kind, libc::NLM_F_DUMP, &part(Family::Ip.number(), 0));
         let answers = xray::call("nft list", &"tables", format_args!("tables"), || self.ask(request))?;
         Ok(answers.iter().filter_map(|(_, body)| table(body)).collect())
     }
@@ -160,9 +182,9 @@ fn comment(mut data: &[u8]) -> String {
     String::new()
 }
 
-fn new_table(table: &str, comment: Option<&str>, owned: bool) -> Request {
+fn new_table(family: Family, table: &str, comment: Option<&str>, owned: bool) -> Request {
     let kind = SUBSYSTEM | libc::NFT_MSG_NEWTABLE as u16;
-    let mut request = Request::new(kind, CREATE | libc::NLM_F_EXCL, &part(IPV4, 0)).text(attr::TABLE_NAME, table);
+    let mut request = Request::new(kind, CREATE | libc::NLM_F_EXCL, &part(family.number(), 0)).text(attr::TABLE_NAME, table);
     if owned {
         request = request.big(attr::TABLE_FLAGS, OWNED);
     }

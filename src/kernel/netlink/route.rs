@@ -1,6 +1,6 @@
 //! Links, addresses and routes: what `ip link`, `ip address` and `ip route` do (rtnetlink(7)).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::super::error::{Errno, Result};
@@ -9,7 +9,28 @@ use super::{Request, Socket, attributes, look};
 
 /// `VETH_INFO_PEER` of linux/veth.h.
 const VETH_PEER: u16 = 1;
+/// `IFLA_MACVLAN_MODE`, `IFLA_IPVLAN_MODE`, `IFLA_IPVLAN_FLAGS` and `IFLA_VLAN_ID` of linux/if_link.h.
+const MACVLAN_MODE: u16 = 1;
+const IPVLAN_MODE: u16 = 1;
+const IPVLAN_FLAGS: u16 = 2;
+const VLAN_ID: u16 = 1;
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+
+/// A link that is a part of another one, and what its packets may do (ip-link(8)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// With a hardware address of its own; the number is a `MACVLAN_MODE_*`: 1 private, 2 vepa, 4 bridge, 8 passthru.
+    Macvlan(u32),
+    /// With the hardware address of the other one: an `IPVLAN_MODE_*` (0 l2, 1 l3, 2 l3s) and flags (1 private, 2 vepa).
+    Ipvlan(u16, u16),
+}
+
+impl Branch {
+    /// What the kernel calls it.
+    pub fn kind(self) -> &'static str {
+        if matches!(self, Branch::Macvlan(_)) { "macvlan" } else { "ipvlan" }
+    }
+}
 
 /// `struct ifinfomsg`: family, pad, type, index, flags, change.
 fn link_part(index: u32, flags: u32, change: u32) -> Vec<u8> {
@@ -49,6 +70,63 @@ impl Socket {
             },
         );
         self.done("link add", name, format_args!("{name} type veth peer {peer}"), request)
+    }
+
+    /// Adds a branch of `parent`, called `name` in the network namespace behind `namespace`.
+    ///
+    /// # Errors
+    /// ENODEV without the parent, EEXIST when the name is taken there, EBUSY when the parent has branches of another kind, EOPNOTSUPP for what the kernel
+    /// was built without.
+    pub fn add_branch(&mut self, parent: &str, branch: Branch, name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
+        let index = self.index(parent)?;
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .number(libc::IFLA_LINK, index)
+            .number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd() as u32)
+            .nested(libc::IFLA_LINKINFO, |info| {
+                info.text(libc::IFLA_INFO_KIND, branch.kind()).nested(libc::IFLA_INFO_DATA, |data| match branch {
+                    Branch::Macvlan(mode) => data.number(MACVLAN_MODE, mode),
+                    Branch::Ipvlan(mode, flags) => data.attr(IPVLAN_MODE, &mode.to_ne_bytes()).attr(IPVLAN_FLAGS, &flags.to_ne_bytes()),
+                })
+            });
+        self.done("link add", name, format_args!("{name} link {parent} type {}", branch.kind()), request)
+    }
+
+    /// Asks for a branch of nothing, which is never made: the errno tells whether the kernel knows the kind.
+    ///
+    /// # Errors
+    /// EINVAL when it does, EOPNOTSUPP when it does not.
+    pub fn add_orphan(&mut self, kind: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0))
+            .nested(libc::IFLA_LINKINFO, |info| info.text(libc::IFLA_INFO_KIND, kind));
+        self.done("link add", kind, format_args!("type {kind}"), request)
+    }
+
+    /// Adds a link that drops what it is given.
+    ///
+    /// # Errors
+    /// As [`Socket::add_bridge`]; EOPNOTSUPP on a kernel without them.
+    pub fn add_dummy(&mut self, name: &str) -> Result<()> {
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .nested(libc::IFLA_LINKINFO, |info| info.text(libc::IFLA_INFO_KIND, "dummy"));
+        self.done("link add", name, format_args!("{name} type dummy"), request)
+    }
+
+    /// Adds a link whose packets go by `below` with the tag `id` (IEEE 802.1Q).
+    ///
+    /// # Errors
+    /// ENODEV without `below`, EEXIST when the tag or the name is taken, EOPNOTSUPP on a kernel without VLANs.
+    pub fn add_vlan(&mut self, name: &str, below: &str, id: u16) -> Result<()> {
+        let index = self.index(below)?;
+        let request = Request::new(libc::RTM_NEWLINK, CREATE, &link_part(0, 0, 0))
+            .text(libc::IFLA_IFNAME, name)
+            .number(libc::IFLA_LINK, index)
+            .nested(libc::IFLA_LINKINFO, |info| {
+                let info = info.text(libc::IFLA_INFO_KIND, "vlan");
+                info.nested(libc::IFLA_INFO_DATA, |data| data.attr(VLAN_ID, &id.to_ne_bytes()))
+            });
+        self.done("link add", name, format_args!("{name} link {below} type vlan id {id}"), request)
     }
 
     /// Takes a link up or down.
@@ -106,11 +184,12 @@ impl Socket {
         self.done("link set", name, format_args!("{name} master {bridge}"), request)
     }
 
-    /// Gives a link an IPv4 address.
+    /// Gives a link an address. One of IPv6 holds at once: the neighbours are not asked before whether one of them has it (IFA_F_NODAD).
     ///
     /// # Errors
-    /// EEXIST when it has it, ENODEV without the link.
-    pub fn add_address(&mut self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+    /// EEXIST when it has it, ENODEV without the link, EACCES where the link may have no address of IPv6 (its sysctl `disable_ipv6`).
+    pub fn add_address(&mut self, name: &str, address: impl Into<IpAddr>, prefix: u8) -> Result<()> {
+        let address = address.into();
         let request = address_request(self.index(name)?, address, prefix);
         self.done("address add", name, format_args!("{address}/{prefix} dev {name}"), request)
     }
@@ -121,7 +200,7 @@ impl Socket {
     /// As [`Socket::add_address`]; then some of them may be there.
     pub fn add_addresses(&mut self, name: &str, addresses: &[Ipv4Addr], prefix: u8) -> Result<()> {
         let index = self.index(name)?;
-        let requests = addresses.iter().map(|address| address_request(index, *address, prefix)).collect();
+        let requests = addresses.iter().map(|address| address_request(index, (*address).into(), prefix)).collect();
         let count = addresses.len();
         xray::call("netlink address add", &name, format_args!("{count} addresses /{prefix} dev {name}"), || {
             self.ask_all(requests).map(drop)
@@ -132,10 +211,20 @@ impl Socket {
     ///
     /// # Errors
     /// ENETUNREACH when the gateway is no neighbour, EEXIST when there is such a route.
-    pub fn add_route(&mut self, target: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
-        let request = Request::new(libc::RTM_NEWROUTE, CREATE, &route_part(prefix, libc::RTN_UNICAST));
-        let request = with_target(request, target, prefix).attr(libc::RTA_GATEWAY, &gateway.octets());
+    pub fn add_route(&mut self, target: impl Into<IpAddr>, prefix: u8, gateway: impl Into<IpAddr>) -> Result<()> {
+        let (target, gateway) = (target.into(), gateway.into());
+        let request = route_request(target, prefix, libc::RTN_UNICAST).attr(libc::RTA_GATEWAY, &octets(gateway));
         self.done("route add", &format!("{target}/{prefix}"), format_args!("{target}/{prefix} via {gateway}"), request)
+    }
+
+    /// Sends what goes to `target`/`prefix` by a link, to whoever listens there.
+    ///
+    /// # Errors
+    /// ENODEV without the link, ENETDOWN when it is down, EEXIST when there is such a route.
+    pub fn add_link_route(&mut self, target: impl Into<IpAddr>, prefix: u8, link: &str) -> Result<()> {
+        let target = target.into();
+        let request = route_request(target, prefix, libc::RTN_UNICAST).number(libc::RTA_OIF, self.index(link)?);
+        self.done("route add", &format!("{target}/{prefix}"), format_args!("{target}/{prefix} dev {link}"), request)
     }
 
     /// Answers what goes to `target`/`prefix` with "host unreachable" instead of silence.
@@ -143,8 +232,7 @@ impl Socket {
     /// # Errors
     /// EEXIST when there is such a route.
     pub fn add_unreachable(&mut self, target: Ipv4Addr, prefix: u8) -> Result<()> {
-        let request = Request::new(libc::RTM_NEWROUTE, CREATE, &route_part(prefix, libc::RTN_UNREACHABLE));
-        let request = with_target(request, target, prefix);
+        let request = route_request(target.into(), prefix, libc::RTN_UNREACHABLE);
         self.done("route add", &format!("{target}/{prefix}"), format_args!("unreachable {target}/{prefix}"), request)
     }
 
@@ -241,18 +329,28 @@ fn kept(body: &[u8], index: u32) -> Option<Address> {
 }
 
 /// `struct ifaddrmsg` (family, prefix length, flags, scope, index) and the address.
-fn address_request(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
-    let mut part = vec![libc::AF_INET as u8, prefix, 0, 0];
+fn address_request(index: u32, address: IpAddr, prefix: u8) -> Request {
+    let flags = if address.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
+    let mut part = vec![family(address), prefix, flags, 0];
     part.extend_from_slice(&index.to_ne_bytes());
-    Request::new(libc::RTM_NEWADDR, CREATE, &part).attr(libc::IFA_LOCAL, &address.octets()).attr(libc::IFA_ADDRESS, &address.octets())
+    Request::new(libc::RTM_NEWADDR, CREATE, &part).attr(libc::IFA_LOCAL, &octets(address)).attr(libc::IFA_ADDRESS, &octets(address))
 }
 
-/// `struct rtmsg`: family, prefix lengths, tos, table, protocol, scope, type, flags.
-fn route_part(prefix: u8, kind: u8) -> Vec<u8> {
+/// `struct rtmsg` (family, prefix lengths, tos, table, protocol, scope, type, flags) and where the route leads to.
+fn route_request(target: IpAddr, prefix: u8, kind: u8) -> Request {
     let (main, boot, everywhere) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE);
-    vec![libc::AF_INET as u8, prefix, 0, 0, main, boot, everywhere, kind, 0, 0, 0, 0]
+    let part = [family(target), prefix, 0, 0, main, boot, everywhere, kind, 0, 0, 0, 0];
+    let request = Request::new(libc::RTM_NEWROUTE, CREATE, &part);
+    if prefix == 0 { request } else { request.attr(libc::RTA_DST, &octets(target)) }
 }
 
-fn with_target(request: Request, target: Ipv4Addr, prefix: u8) -> Request {
-    if prefix == 0 { request } else { request.attr(libc::RTA_DST, &target.octets()) }
+fn family(address: IpAddr) -> u8 {
+    (if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET }) as u8
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    }
 }

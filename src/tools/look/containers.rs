@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::course::fact::containers::bare_capability;
+use crate::engine;
 use crate::engine::container::config::{Config, HostConfig};
 use crate::engine::container::record::{MountPoint, Record};
 use crate::engine::container::{ports, record_file};
@@ -168,7 +169,7 @@ pub(super) fn all_networks(data: &Path) -> Value {
         let inside = |record: &&Record| record.state.is_running() && record.networks.contains_key(name);
         records.iter().filter(inside).map(|record| record.name.clone()).collect()
     };
-    let all = Networks::open(data, None).all().into_iter().map(|network| {
+    let all = Networks::open(data, "", &engine::config::Config::default()).all().into_iter().map(|network| {
         json!({
             "exists": true, "name": network.name, "id": network.id, "driver": network.driver, "subnet": network.subnet, "gateway": network.gateway,
             "internal": network.internal, "predefined": network.is_predefined(), "members": members(&network.name), "labels": network.labels,

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
 use super::{Engine, PATIENCE, socket, text};
-use crate::support::{Call, Rights, Sandbox, binary, bundle, has_program, rights, skip, wait};
+use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, has_program, rights, skip, wait};
 
 /// An engine that is confined, with the image `base:1`.
 pub struct Confined {
@@ -28,8 +28,9 @@ impl Drop for Confined {
     }
 }
 
-/// The engine as process 1 of namespaces of its own; a killed one takes all with it, unless `keeper` holds them. `told` is its `daemon.json`.
-fn start(sandbox: &Sandbox, keeper: bool, told: &str) -> Child {
+/// The engine as process 1 of namespaces of its own; a killed one takes all with it, unless `keeper` holds them. `told` is its `daemon.json`, `before` is done
+/// in the namespaces before it starts.
+fn start(sandbox: &Sandbox, keeper: bool, told: &str, before: &str) -> Child {
     let mut words = vec!["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"];
     if rights() != Rights::Root {
         words.insert(0, "--map-root-user");
@@ -39,7 +40,7 @@ fn start(sandbox: &Sandbox, keeper: bool, told: &str) -> Child {
     std::fs::write(&file, told).expect("write daemon.json");
     let engine = format!("{} engine -H {host} --data-root {root} --config-file {}", text(binary()), text(&file));
     // The keeper starts another engine when one has been killed, as the host's PID 1 does in a bottle.
-    let script = if keeper { format!("while :; do {engine}; done") } else { format!("exec {engine}") };
+    let script = if keeper { format!("while :; do {engine}; done") } else { format!("{before}\nexec {engine}") };
     let call = sandbox.program("unshare").args(words).args(["sh", "-c", &script]);
     let mut process = call.command().stdout(Stdio::piped()).spawn().expect("start the engine");
     let mut told = String::new();
@@ -50,28 +51,33 @@ fn start(sandbox: &Sandbox, keeper: bool, told: &str) -> Child {
 
 impl Confined {
     pub fn start() -> Self {
-        Confined::with(false, "")
+        Confined::with(false, "", "")
     }
 
     pub fn told(daemon_json: &str) -> Self {
-        Confined::with(false, daemon_json)
+        Confined::with(false, daemon_json, "")
     }
 
     /// An engine after which another one starts when it has been killed; containers live on.
     pub fn kept() -> Self {
-        Confined::with(true, "")
+        Confined::with(true, "", "")
     }
 
-    fn with(keeper: bool, told: &str) -> Self {
+    /// One whose machine was changed before: `before` is a line of the shell.
+    pub fn after(before: &str) -> Self {
+        Confined::with(false, "", before)
+    }
+
+    fn with(keeper: bool, told: &str, before: &str) -> Self {
         let sandbox = Sandbox::new();
-        let process = start(&sandbox, keeper, told);
+        let process = start(&sandbox, keeper, told, before);
         let engine = Engine { sandbox, process };
         let root = engine.path("root");
         bundle::rootfs(
             &root,
             &[
                 "sh", "echo", "sleep", "cat", "true", "false", "id", "env", "pwd", "hostname", "ls", "kill", "touch", "ps", "stty", "ip",
-                "mkdir", "ping", "httpd", "nc", "tail",
+                "mkdir", "ping", "httpd", "nc", "tail", "grep",
             ],
         );
         let (root, tar) = (text(&root), engine.path("root.tar"));
@@ -88,6 +94,25 @@ impl Confined {
     /// What a command that succeeds says.
     pub fn said(&self, args: &[&str]) -> String {
         self.docker(args).succeeds().stdout
+    }
+
+    fn entered(&self, words: &[&str]) -> Call {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.engine.process.id())).expect("its children");
+        let mut there = vec!["-t", children.trim(), "-n"];
+        if rights() != Rights::Root {
+            there.extend(["-U", "--preserve-credentials"]);
+        }
+        self.engine.sandbox.program("nsenter").args(there).args(["sh", "-c"]).args(words)
+    }
+
+    /// What a line of the shell says on the engine's host, as far as the network goes.
+    pub fn host(&self, line: &str) -> Output {
+        self.entered(&[line]).output()
+    }
+
+    /// What a line of the shell says on a machine beside the engine's host, which is 10.9.9.2 and fd99::2 there, by the host's link `beside`.
+    pub fn neighbour(&self, line: &str) -> Output {
+        self.entered(&[NEIGHBOUR, &text(&self.engine.path("neighbour")), line]).output()
     }
 
     /// What a command that fails with this code says.
@@ -397,7 +422,7 @@ fn containers_on_the_bridge_have_addresses_and_reach_each_other() {
     assert_eq!(engine.said(&["network", "rm", "own"]), "own\n");
 }
 
-/// A machine beside the engine's host: `$1` is run there. The engine's host is 10.9.9.1, and the way to everything else.
+/// A machine beside the engine's host: `$1` is run there. The engine's host is 10.9.9.1 and fd99::1, and the way to everything else.
 const NEIGHBOUR: &str = r#"
 set -e
 if ! ip link show beside > /dev/null 2>&1; then
@@ -406,8 +431,11 @@ if ! ip link show beside > /dev/null 2>&1; then
     echo $! > "$0"
     ip link add beside type veth peer name eth0 netns $!
     ip address add 10.9.9.1/24 dev beside
+    ip -6 address add fd99::1/64 dev beside nodad
     ip link set beside up
-    nsenter -t $! -n sh -c 'ip address add 10.9.9.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.9.9.1'
+    nsenter -t $! -n sh -c '
+        ip address add 10.9.9.2/24 dev eth0; ip -6 address add fd99::2/64 dev eth0 nodad; ip link set eth0 up
+        ip route add default via 10.9.9.1; ip -6 route add default via fd99::1'
 fi
 exec nsenter -t "$(cat "$0")" -n sh -c "$1"
 "#;
@@ -422,16 +450,9 @@ fn networks_are_kept_apart_and_only_published_ports_lead_in() {
     engine.said(&["network", "create", "own"]);
     engine.said(&["network", "create", "--internal", "closed"]);
     engine.said(&["run", "-d", "--name", "server", "-p", "8080:80", "base:1", "sh", "-c", serve]);
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", engine.engine.process.id())).expect("its children");
-    let mut there = vec!["-t", children.trim(), "-n"];
-    if rights() != Rights::Root {
-        there.extend(["-U", "--preserve-credentials"]);
-    }
-    let state = text(&engine.engine.path("neighbour"));
     let curl = format!("{} toolbox curl -s -m 3", text(binary()));
-    let host = |line: &str| engine.engine.sandbox.program("nsenter").args(&there).args(["sh", "-c", line]).output().stdout;
-    let neighbour = |line: &str| engine.engine.sandbox.program("nsenter").args(&there).args(["sh", "-c", NEIGHBOUR, &state, line]).output();
-    let from_outside = |url: &str| neighbour(&format!("{curl} {url}; echo $?")).stdout;
+    let host = |line: &str| engine.host(line).stdout;
+    let from_outside = |url: &str| engine.neighbour(&format!("{curl} {url}; echo $?")).stdout;
     let from_inside = |network: &str, address: &str| {
         let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} | tail -n 1");
         engine.said(&["run", "--rm", "--network", network, "base:1", "sh", "-c", &line])

@@ -6,10 +6,10 @@
 //! ```
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use super::super::Request;
-use super::{CREATE, IPV4, SUBSYSTEM, part, userdata};
+use super::{CREATE, Family, SUBSYSTEM, part, userdata};
 
 /// Attribute numbers of linux/netfilter/nf_tables.h, which libc does not have. The same number means another thing in another nest.
 mod attr {
@@ -102,12 +102,12 @@ pub enum Match {
     To(String),
     /// `oifname != "LINK"`.
     NotTo(String),
-    /// `ip saddr ADDRESS/PREFIX`.
-    Source(Ipv4Addr, u8),
+    /// `ip saddr ADDRESS/PREFIX`, or `ip6`.
+    Source(IpAddr, u8),
     /// `ip daddr ADDRESS/PREFIX`.
-    Destination(Ipv4Addr, u8),
+    Destination(IpAddr, u8),
     /// `ip daddr != ADDRESS/PREFIX`.
-    NotDestination(Ipv4Addr, u8),
+    NotDestination(IpAddr, u8),
     /// `fib daddr type local`: an address of this host.
     ToThisHost,
     /// `ct state established,related`.
@@ -145,7 +145,7 @@ pub enum Verdict {
     /// `masquerade`: its source becomes the address of the link by which it leaves.
     Masquerade,
     /// `dnat to ADDRESS:PORT`.
-    Translate(SocketAddrV4),
+    Translate(SocketAddr),
 }
 
 /// A rule of a chain.
@@ -168,9 +168,9 @@ impl fmt::Display for Match {
             Match::NotFrom(link) => write!(out, "iifname != \"{link}\""),
             Match::To(link) => write!(out, "oifname \"{link}\""),
             Match::NotTo(link) => write!(out, "oifname != \"{link}\""),
-            Match::Source(address, prefix) => write!(out, "ip saddr {address}/{prefix}"),
-            Match::Destination(address, prefix) => write!(out, "ip daddr {address}/{prefix}"),
-            Match::NotDestination(address, prefix) => write!(out, "ip daddr != {address}/{prefix}"),
+            Match::Source(address, prefix) => write!(out, "{} saddr {address}/{prefix}", family(*address)),
+            Match::Destination(address, prefix) => write!(out, "{} daddr {address}/{prefix}", family(*address)),
+            Match::NotDestination(address, prefix) => write!(out, "{} daddr != {address}/{prefix}", family(*address)),
             Match::ToThisHost => out.write_str("fib daddr type local"),
             Match::Established => out.write_str("ct state established,related"),
             Match::Translated => out.write_str("ct status dnat"),
@@ -199,8 +199,8 @@ impl fmt::Display for Rule {
 }
 
 /// The request for a chain; without a hook it is one that others jump to.
-pub(super) fn new_chain(table: &str, name: &str, hook: Option<Hook>) -> Request {
-    let request = Request::new(SUBSYSTEM | libc::NFT_MSG_NEWCHAIN as u16, CREATE, &part(IPV4, 0))
+pub(super) fn new_chain(family: Family, table: &str, name: &str, hook: Option<Hook>) -> Request {
+    let request = Request::new(SUBSYSTEM | libc::NFT_MSG_NEWCHAIN as u16, CREATE, &part(family.number(), 0))
         .text(attr::CHAIN_TABLE, table)
         .text(attr::CHAIN_NAME, name);
     let Some(hook) = hook else { return request };
@@ -211,8 +211,8 @@ pub(super) fn new_chain(table: &str, name: &str, hook: Option<Hook>) -> Request 
 }
 
 /// The request for a rule, at the end of its chain.
-pub(super) fn new_rule(table: &str, rule: &Rule) -> Request {
-    let request = Request::new(SUBSYSTEM | libc::NFT_MSG_NEWRULE as u16, CREATE | libc::NLM_F_APPEND, &part(IPV4, 0))
+pub(super) fn new_rule(family: Family, table: &str, rule: &Rule) -> Request {
+    let request = Request::new(SUBSYSTEM | libc::NFT_MSG_NEWRULE as u16, CREATE | libc::NLM_F_APPEND, &part(family.number(), 0))
         .text(attr::RULE_TABLE, table)
         .text(attr::RULE_CHAIN, rule.chain)
         .nested(attr::RULE_EXPRESSIONS, |list| verdict(rule.when.iter().fold(list, matching), &rule.then));
@@ -225,17 +225,14 @@ pub(super) fn new_rule(table: &str, rule: &Rule) -> Request {
 fn matching(list: Request, one: &Match) -> Request {
     const EQUAL: i32 = libc::NFT_CMP_EQ;
     const DIFFERENT: i32 = libc::NFT_CMP_NEQ;
-    // Where the two addresses are in the header of IPv4.
-    const SOURCE: u32 = 12;
-    const DESTINATION: u32 = 16;
     match one {
         Match::From(link) => link_name(list, libc::NFT_META_IIFNAME, EQUAL, link),
         Match::NotFrom(link) => link_name(list, libc::NFT_META_IIFNAME, DIFFERENT, link),
         Match::To(link) => link_name(list, libc::NFT_META_OIFNAME, EQUAL, link),
         Match::NotTo(link) => link_name(list, libc::NFT_META_OIFNAME, DIFFERENT, link),
-        Match::Source(address, prefix) => network(list, SOURCE, EQUAL, *address, *prefix),
-        Match::Destination(address, prefix) => network(list, DESTINATION, EQUAL, *address, *prefix),
-        Match::NotDestination(address, prefix) => network(list, DESTINATION, DIFFERENT, *address, *prefix),
+        Match::Source(address, prefix) => network(list, Side::Source, EQUAL, *address, *prefix),
+        Match::Destination(address, prefix) => network(list, Side::Destination, EQUAL, *address, *prefix),
+        Match::NotDestination(address, prefix) => network(list, Side::Destination, DIFFERENT, *address, *prefix),
         Match::ToThisHost => {
             let list = expression(list, "fib", |data| {
                 data.big(attr::FIB_DREG, REGISTER).big(attr::FIB_RESULT, FIB_ADDRESS_TYPE).big(attr::FIB_FLAGS, FIB_DESTINATION)
@@ -259,11 +256,11 @@ fn verdict(list: Request, verdict: &Verdict) -> Request {
         Verdict::Jump(chain) => fate(list, libc::NFT_JUMP, Some(chain)),
         Verdict::Masquerade => expression(list, "masq", |data| data),
         Verdict::Translate(target) => {
-            let list = load(list, REGISTER, &target.ip().octets());
+            let list = load(list, REGISTER, &octets(target.ip()));
             let list = load(list, SECOND_REGISTER, &target.port().to_be_bytes());
             expression(list, "nat", |data| {
                 data.big(attr::NAT_TYPE, libc::NFT_NAT_DNAT as u32)
-                    .big(attr::NAT_FAMILY, u32::from(IPV4))
+                    .big(attr::NAT_FAMILY, u32::from(family(target.ip()).number()))
                     .big(attr::NAT_ADDRESS_REG, REGISTER)
                     .big(attr::NAT_PORT_REG, SECOND_REGISTER)
             })
@@ -298,12 +295,39 @@ fn link_name(list: Request, key: i32, operator: i32, link: &str) -> Request {
     compare(meta(list, key), operator, &name)
 }
 
-fn network(list: Request, offset: u32, operator: i32, address: Ipv4Addr, prefix: u8) -> Request {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0).to_be_bytes();
-    let network = (u32::from(address) & u32::from_be_bytes(mask)).to_be_bytes();
-    let list = payload(list, libc::NFT_PAYLOAD_NETWORK_HEADER, offset, 4);
-    let list = if prefix < 32 { masked(list, &mask) } else { list };
+/// Which of the two addresses of a packet.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+fn network(list: Request, side: Side, operator: i32, address: IpAddr, prefix: u8) -> Request {
+    let bytes = octets(address);
+    // Where the addresses are in the headers of IPv4 and of IPv6.
+    let offset = match (side, address) {
+        (Side::Source, IpAddr::V4(_)) => 12,
+        (Side::Destination, IpAddr::V4(_)) => 16,
+        (Side::Source, IpAddr::V6(_)) => 8,
+        (Side::Destination, IpAddr::V6(_)) => 24,
+    };
+    let left = |index: usize| usize::from(prefix).saturating_sub(index * 8).min(8);
+    let mask: Vec<u8> = (0..bytes.len()).map(|index| !(0xffu16 >> left(index)) as u8).collect();
+    let network: Vec<u8> = bytes.iter().zip(&mask).map(|(byte, mask)| byte & mask).collect();
+    let list = payload(list, libc::NFT_PAYLOAD_NETWORK_HEADER, offset, bytes.len() as u32);
+    let list = if mask.iter().any(|byte| *byte != 0xff) { masked(list, &mask) } else { list };
     compare(list, operator, &network)
+}
+
+fn family(address: IpAddr) -> Family {
+    if address.is_ipv6() { Family::Ip6 } else { Family::Ip }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    }
 }
 
 fn flags(list: Request, key: i32, wanted: u32) -> Request {
@@ -324,13 +348,13 @@ fn payload(list: Request, base: i32, offset: u32, length: u32) -> Request {
     })
 }
 
-fn masked(list: Request, mask: &[u8; 4]) -> Request {
+fn masked(list: Request, mask: &[u8]) -> Request {
     expression(list, "bitwise", |data| {
         data.big(attr::BITWISE_SREG, REGISTER)
             .big(attr::BITWISE_DREG, REGISTER)
-            .big(attr::BITWISE_LEN, 4)
+            .big(attr::BITWISE_LEN, mask.len() as u32)
             .nested(attr::BITWISE_MASK, |value| value.attr(attr::DATA_VALUE, mask))
-            .nested(attr::BITWISE_XOR, |value| value.attr(attr::DATA_VALUE, &[0; 4]))
+            .nested(attr::BITWISE_XOR, |value| value.attr(attr::DATA_VALUE, &vec![0; mask.len()]))
     })
 }
 
@@ -356,12 +380,18 @@ mod tests {
             chain: "ports",
             when: vec![
                 Match::NotFrom("docker0".into()),
-                Match::Destination(Ipv4Addr::new(10, 0, 0, 1), 32),
+                Match::Destination("10.0.0.1".parse().unwrap(), 32),
                 Match::Port(Protocol::Tcp, 8080),
             ],
             then: Verdict::Translate("172.17.0.2:80".parse().unwrap()),
             comment: None,
         };
         assert_eq!(rule.to_string(), "iifname != \"docker0\" ip daddr 10.0.0.1/32 tcp dport 8080 dnat to 172.17.0.2:80");
+        let six = Rule {
+            when: vec![Match::Source("fd00::".parse().unwrap(), 64)],
+            then: Verdict::Translate("[fd00::2]:80".parse().unwrap()),
+            ..rule
+        };
+        assert_eq!(six.to_string(), "ip6 saddr fd00::/64 dnat to [fd00::2]:80");
     }
 }
