@@ -211,3 +211,31 @@ fn a_closed_pipe_ends_a_tool_without_a_word() {
     let output = Call::new("sh").args(["-c", &line]).succeeds();
     assert_eq!(output.stderr, "");
 }
+
+#[test]
+fn nginx_listens_at_the_addresses_that_it_is_told_and_at_no_other() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| sandbox.path().join(name).to_str().expect("a path of text").to_owned();
+    let server = |listen: &str, word: &str| format!("server {{ listen {listen}; return 200 {word}; }}\n");
+    let servers =
+        [("8080", "all"), ("127.0.0.2:8080", "two"), ("[::1]:8080", "six"), ("127.0.0.3:8081", "three")].map(|(at, word)| server(at, word));
+    let http = format!("http {{ access_log off;\n{} }}", servers.concat());
+    let conf = format!("daemon off; user root; worker_processes 1; pid {}; error_log stderr;\nevents {{ }}\n{http}\n", path("pid"));
+    fs::write(path("conf"), conf).expect("write a configuration");
+    // A network of its own: its ports are nobody else's.
+    let script = format!(
+        "busybox ip link set lo up\n{0} toolbox nginx -c {1} &\nuntil curl -s -o /dev/null http://127.0.0.1:8080/; do kill -0 $! || exit 9; done\n\
+         for url in 127.0.0.1:8080 127.0.0.2:8080 127.0.0.9:8080 [::1]:8080 127.0.0.3:8081; do curl -s http://$url/; echo \" $url\"; done\n\
+         for url in 127.0.0.1:8081 [::1]:8081; do curl -s http://$url/; echo \"$? $url\"; done\nkill $!; wait $!",
+        binary().display(),
+        path("conf")
+    );
+    let said = sandbox.program("unshare").args(["--map-root-user", "--net", "sh", "-c", &script]).output();
+    let wanted = "all 127.0.0.1:8080\ntwo 127.0.0.2:8080\nall 127.0.0.9:8080\nsix [::1]:8080\nthree 127.0.0.3:8081\n7 127.0.0.1:8081\n7 [::1]:8081\n";
+    assert_eq!(said.stdout, wanted, "{said}");
+    // An address that is not the machine's is told as nginx tells it.
+    fs::write(path("conf"), format!("daemon off; http {{ {} }}", server("192.0.2.1:8080", "x"))).expect("write a configuration");
+    let script = format!("busybox ip link set lo up; exec {} toolbox nginx -c {}", binary().display(), path("conf"));
+    let refused = sandbox.program("unshare").args(["--map-root-user", "--net", "sh", "-c", &script]).output();
+    assert!(refused.stderr.contains("[emerg] bind() to 192.0.2.1:8080 failed (99: "), "{refused}");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,10 +17,10 @@ use crate::toolbox::http::{Handler, Request, Response, client, phrase};
 /// Redirects inside of one request (error pages, tried files): more is a circle.
 const DEEPEST: u32 = 10;
 
-/// What a worker answers on one port.
+/// What a worker answers at one address and port.
 pub struct Port {
     model: Arc<Model>,
-    port: u16,
+    at: SocketAddr,
     logs: Arc<Logs>,
 }
 
@@ -67,19 +68,18 @@ pub fn append(path: &str) -> Option<File> {
 }
 
 impl Port {
-    /// What answers on `port`.
-    pub fn new(model: Arc<Model>, port: u16, logs: Arc<Logs>) -> Self {
-        Port { model, port, logs }
+    /// What answers at `at`.
+    pub fn new(model: Arc<Model>, at: SocketAddr, logs: Arc<Logs>) -> Self {
+        Port { model, at, logs }
     }
 
-    /// The server for the request's host; the default of the port otherwise.
+    /// The server for the request's host; the default there otherwise.
     fn server(&self, request: &Request) -> Option<&Server> {
-        let here: Vec<&Server> =
-            self.model.servers.iter().filter(|server| server.listen.iter().any(|(port, _)| *port == self.port)).collect();
+        let here: Vec<&Server> = self.model.servers.iter().filter(|server| server.listen.iter().any(|one| one.at == self.at)).collect();
         let host = request.header("host").unwrap_or_default();
         let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let named = |server: &&&Server| server.names.iter().any(|name| matches(name, host));
-        let default = |server: &&&Server| server.listen.iter().any(|(port, default)| *port == self.port && *default);
+        let default = |server: &&&Server| server.listen.iter().any(|one| one.at == self.at && one.is_default);
         here.iter().find(named).or_else(|| here.iter().find(default)).or(here.first()).copied()
     }
 
@@ -372,7 +372,7 @@ fn variable(name: &str, request: &Request, server: &Server, status: u16, sent: u
         "scheme" => "http".to_owned(),
         "server_protocol" => request.version.clone(),
         "server_name" => server.names.first().cloned().unwrap_or_default(),
-        "server_port" => server.listen.first().map(|(port, _)| port.to_string()).unwrap_or_default(),
+        "server_port" => server.listen.first().map(|one| one.at.port().to_string()).unwrap_or_default(),
         "hostname" => hostname(),
         "nginx_version" => version(),
         "http_host" => field("host"),

@@ -1,20 +1,20 @@
 //! The master: holds the ports, keeps the workers alive, obeys signals.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
 use super::answer::append;
-use super::model::Model;
+use super::model::{Listen, Model};
 use super::{Invocation, log_line};
-use crate::kernel::{exec, poll, process, reaper, signals};
+use crate::kernel::{exec, poll, process, reaper, signals, socket};
 use crate::toolbox::failure::{Failure, reason};
 
 /// The variable that tells a process of nginx which one it is.
 pub const ROLE: &str = "BOTTLESHIP_NGINX";
-/// The ports that a worker inherits: `descriptor:port` pairs.
+/// The sockets that a worker inherits: `descriptor:address:port` each.
 pub const PORTS: &str = "BOTTLESHIP_NGINX_PORTS";
 /// The arguments of a master or worker, as JSON: their command line is their title.
 pub const ARGUMENTS: &str = "BOTTLESHIP_NGINX_ARGUMENTS";
@@ -44,7 +44,7 @@ fn as_json(words: &[String]) -> String {
 struct Master<'a> {
     invocation: &'a Invocation,
     model: Model,
-    ports: BTreeMap<u16, TcpListener>,
+    ports: BTreeMap<SocketAddr, TcpListener>,
     workers: Vec<Child>,
     /// So many places of workers stay empty: whoever took them could not even begin, and a successor could not either.
     lost: usize,
@@ -124,8 +124,8 @@ impl Master<'_> {
         let bound = read.and_then(|model| bind(&model, &mut self.ports).map(|()| model).map_err(|failure| failure.message));
         match bound {
             Ok(model) => {
-                let wanted: Vec<u16> = ports_of(&model);
-                self.ports.retain(|port, _| wanted.contains(port));
+                let wanted = model.sockets();
+                self.ports.retain(|at, _| wanted.iter().any(|one| one.at == *at));
                 self.model = model;
                 self.notice("start worker processes");
                 self.replace_workers()
@@ -160,11 +160,11 @@ impl Master<'_> {
     fn start_worker(&self) -> std::io::Result<Child> {
         let mut numbers = Vec::new();
         let mut pairs = Vec::new();
-        for (port, listener) in &self.ports {
+        for (at, listener) in &self.ports {
             let copy = exec::duplicate(listener.as_fd()).and_then(exec::leave_open);
             let number = copy.map_err(|error| std::io::Error::from_raw_os_error(error.errno as i32))?;
             numbers.push(number);
-            pairs.push(format!("{number}:{port}"));
+            pairs.push(format!("{number}:{at}"));
         }
         let arguments = ["-c".to_owned(), self.invocation.file.display().to_string(), "-g".to_owned(), self.invocation.directives.clone()];
         let mut command = Command::new(SELF);
@@ -219,17 +219,13 @@ fn tell(worker: &Child, signal: i32) {
     let _ = handle.map(|handle| process::signal(handle.as_fd(), signal));
 }
 
-fn ports_of(model: &Model) -> Vec<u16> {
-    model.servers.iter().flat_map(|server| server.listen.iter().map(|(port, _)| *port)).collect()
-}
-
-/// Binds the ports that are not bound yet.
-fn bind(model: &Model, ports: &mut BTreeMap<u16, TcpListener>) -> Result<(), Failure> {
-    for port in ports_of(model) {
-        if let std::collections::btree_map::Entry::Vacant(free) = ports.entry(port) {
-            let listener = TcpListener::bind(("0.0.0.0", port)).map_err(|error| {
+/// Binds the sockets that are not bound yet.
+fn bind(model: &Model, ports: &mut BTreeMap<SocketAddr, TcpListener>) -> Result<(), Failure> {
+    for one in model.sockets() {
+        if let std::collections::btree_map::Entry::Vacant(free) = ports.entry(one.at) {
+            let listener = bound(&one).map_err(|error| {
                 let number = error.raw_os_error().unwrap_or(0);
-                Failure::new(1, format_args!("[emerg] bind() to 0.0.0.0:{port} failed ({number}: {})", reason(&error)))
+                Failure::new(1, format_args!("[emerg] bind() to {} failed ({number}: {})", one.at, reason(&error)))
             })?;
             // Several workers wait for the same connections: who comes too late must not hang in accept(2).
             listener.set_nonblocking(true)?;
@@ -237,4 +233,11 @@ fn bind(model: &Model, ports: &mut BTreeMap<u16, TcpListener>) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+fn bound(one: &Listen) -> std::io::Result<TcpListener> {
+    match one.at {
+        SocketAddr::V6(six) if !one.both => socket::listen_ipv6(six).map_err(|error| std::io::Error::from_raw_os_error(error.errno as i32)),
+        at => TcpListener::bind(at),
+    }
 }

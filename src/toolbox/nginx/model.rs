@@ -2,6 +2,7 @@
 //! tunes speed is taken and does nothing.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::config::{Directive, Mistake};
@@ -30,14 +31,43 @@ pub struct Model {
 /// A `server` block.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
-    /// The ports, and whether this is the default there.
-    pub listen: Vec<(u16, bool)>,
+    /// Where it listens.
+    pub listen: Vec<Listen>,
     /// Its names.
     pub names: Vec<String>,
     /// What holds in it and in its locations unless they say otherwise.
     pub settings: Settings,
     /// The locations.
     pub locations: Vec<Location>,
+}
+
+/// A `listen` directive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// The address and the port.
+    pub at: SocketAddr,
+    /// Who asks for no name that is known there is answered by this server.
+    pub is_default: bool,
+    /// An address of IPv6 that takes connections of IPv4 too (`ipv6only=off`).
+    pub both: bool,
+}
+
+impl Model {
+    /// The addresses to bind: one that lies in another (127.0.0.1:80 in *:80) needs no socket of its own, as with nginx.
+    pub fn sockets(&self) -> Vec<Listen> {
+        let all: Vec<Listen> = self.servers.iter().flat_map(|server| server.listen.iter().copied()).collect();
+        let mut own: Vec<Listen> = Vec::new();
+        for one in &all {
+            let within = |other: &&Listen| {
+                let all_of_its_kind = other.at.ip().is_unspecified() && other.at.is_ipv6() == one.at.is_ipv6();
+                other.at != one.at && other.at.port() == one.at.port() && (all_of_its_kind || other.both && one.at.is_ipv4())
+            };
+            if !all.iter().any(|other| within(&other)) && own.iter().all(|other| other.at != one.at) {
+                own.push(*one);
+            }
+        }
+        own
+    }
 }
 
 /// A `location` block.
@@ -196,7 +226,7 @@ fn server(directive: &Directive, inherited: &Settings, model: &Model) -> Result<
         }
     }
     if server.listen.is_empty() {
-        server.listen.push((80, false));
+        server.listen.push(Listen { at: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)), is_default: false, both: false });
     }
     let settings = server.settings.clone();
     for inner in block(directive).iter().filter(|inner| inner.name == "location") {
@@ -205,19 +235,38 @@ fn server(directive: &Directive, inherited: &Settings, model: &Model) -> Result<
     Ok(server)
 }
 
-/// `80`, `*:80`, `127.0.0.1:80`, `[::]:80`. We listen on all addresses, whatever is said.
-fn listen(directive: &Directive) -> Result<Option<(u16, bool)>, Mistake> {
+/// `80`, `*:80`, `127.0.0.1:80`, `localhost:80`, `[::]:80`; without a port it is 80.
+fn listen(directive: &Directive) -> Result<Vec<Listen>, Mistake> {
     let text = directive.first();
     let is_default = directive.arguments.iter().any(|word| word == "default_server");
     if directive.arguments.iter().any(|word| word == "ssl" || word == "quic") {
         return Err(format!("the \"ssl\" parameter requires TLS, which this stand-in of nginx does not have in {}", directive.place));
     }
-    let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
-    match port.parse() {
-        Ok(port) => Ok(Some((port, is_default))),
-        Err(_) if text.parse::<std::net::IpAddr>().is_ok() => Ok(Some((80, is_default))),
-        Err(_) => Err(format!("host not found in \"{text}\" of the \"listen\" directive in {}", directive.place)),
+    let both = directive.arguments.iter().any(|word| word == "ipv6only=off");
+    let place = &directive.place;
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(vec![Listen { at: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), is_default, both: false }]);
     }
+    // The colons of an address of IPv6 stand in brackets.
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            (host, port.parse().map_err(|_| format!("invalid port in \"{text}\" of the \"listen\" directive in {place}"))?)
+        }
+        _ => (text, 80),
+    };
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let addresses: Vec<IpAddr> = match inner {
+        Some(six) => six.parse::<std::net::Ipv6Addr>().map(|six| vec![six.into()]).unwrap_or_default(),
+        None if host == "*" => vec![Ipv4Addr::UNSPECIFIED.into()],
+        None => match host.parse::<Ipv4Addr>() {
+            Ok(four) => vec![four.into()],
+            Err(_) => crate::toolbox::resolver::Resolver::system().addresses(host).unwrap_or_default(),
+        },
+    };
+    if addresses.is_empty() {
+        return Err(format!("host not found in \"{text}\" of the \"listen\" directive in {place}"));
+    }
+    Ok(addresses.into_iter().map(|address| Listen { at: SocketAddr::new(address, port), is_default, both }).collect())
 }
 
 fn location(directive: &Directive, inherited: &Settings, model: &Model, all: &mut Vec<Location>) -> Result<(), Mistake> {
@@ -312,10 +361,34 @@ mod tests {
         let text = "http { root /a; server { listen 8080 default_server; server_name x y; return 204; location / { index i; } location = /b { root /b; return 301 /c; } } }";
         let model = read(text).unwrap();
         let server = &model.servers[0];
-        assert!(!model.daemon && server.listen == [(8080, true)] && server.names == ["x", "y"]);
+        let everywhere = Listen { at: "0.0.0.0:8080".parse().unwrap(), is_default: true, both: false };
+        assert!(!model.daemon && server.listen == [everywhere] && server.names == ["x", "y"]);
         assert_eq!(server.locations[0].settings.root, Some("/a".into()));
         assert_eq!(server.locations[0].settings.answer, None);
         assert_eq!(server.locations[1].settings.answer, Some((301, "/c".to_owned())));
+    }
+
+    #[test]
+    fn a_server_listens_where_it_is_told_to() {
+        let shown = |listen: &str| {
+            let model = read(&format!("http {{ server {{ {listen} }} }}")).unwrap();
+            let sockets: Vec<String> = model.sockets().iter().map(|one| one.at.to_string()).collect();
+            sockets.join(" ")
+        };
+        for (listen, wanted) in [
+            ("", "0.0.0.0:80"),
+            ("listen 8080;", "0.0.0.0:8080"),
+            ("listen *:8080;", "0.0.0.0:8080"),
+            ("listen 127.0.0.1;", "127.0.0.1:80"),
+            ("listen 127.0.0.1:8080;", "127.0.0.1:8080"),
+            ("listen [::1];", "[::1]:80"),
+            ("listen [::]:80; listen 80;", "[::]:80 0.0.0.0:80"),
+            // What is in another one needs no socket.
+            ("listen 127.0.0.1:80; listen 80; listen 127.0.0.1:81;", "0.0.0.0:80 127.0.0.1:81"),
+            ("listen [::]:80 ipv6only=off; listen 80;", "[::]:80"),
+        ] {
+            assert_eq!(shown(listen), wanted, "{listen}");
+        }
     }
 
     #[test]
@@ -324,7 +397,8 @@ mod tests {
             ("http {\n foo;\n}", "unknown directive \"foo\" in /n:2"),
             ("listen 80;", "\"listen\" directive is not allowed here in /n:1"),
             ("http { server { listen; } }", "invalid number of arguments in \"listen\" directive in /n:1"),
-            ("http { server { listen x; } }", "host not found in \"x\" of the \"listen\" directive in /n:1"),
+            ("http { server { listen [x]; } }", "host not found in \"[x]\" of the \"listen\" directive in /n:1"),
+            ("http { server { listen 127.0.0.1:x; } }", "invalid port in \"127.0.0.1:x\" of the \"listen\" directive in /n:1"),
             ("http;", "directive \"http\" has no opening \"{\" in /n:1"),
             ("http { server { return abc; } }", "invalid return code \"abc\" in /n:1"),
             ("http { server { location / { proxy_pass backend; } } }", "invalid URL prefix in /n:1"),

@@ -1,6 +1,7 @@
 //! A worker: becomes an ordinary user, takes connections, ends when the master says so.
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +30,9 @@ pub fn run(invocation: &Invocation) -> Result<u8, Failure> {
     // The change of ids took the wish away (prctl(2)).
     process::die_with_parent(process::Signal::SIGTERM)?;
     let ports = inherited_ports()?;
-    let handlers: Vec<Arc<dyn Handler>> =
-        ports.iter().map(|(port, _)| Arc::new(Port::new(model.clone(), *port, logs.clone())) as Arc<dyn Handler>).collect();
+    let listen = model.servers.iter().flat_map(|server| &server.listen);
+    let handler = |at: SocketAddr| Arc::new(Port::new(model.clone(), at, logs.clone())) as Arc<dyn Handler>;
+    let handlers: Handlers = listen.map(|one| (one.at, handler(one.at))).collect();
     let connections = Arc::new(Connections::default());
     let end = work(&mut waiting, &ports, &handlers, &connections)?;
     if end == process::Signal::SIGQUIT as i32 {
@@ -42,11 +44,14 @@ pub fn run(invocation: &Invocation) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// What answers, by the addresses of `listen`.
+type Handlers = BTreeMap<SocketAddr, Arc<dyn Handler>>;
+
 /// Takes connections until a signal ends that; gives the signal.
 fn work(
     waiting: &mut signals::Signals,
-    ports: &[(u16, TcpListener)],
-    handlers: &[Arc<dyn Handler>],
+    ports: &[(SocketAddr, TcpListener)],
+    handlers: &Handlers,
     connections: &Arc<Connections>,
 ) -> Result<i32, Failure> {
     loop {
@@ -61,7 +66,11 @@ fn work(
             // Another worker may have been quicker.
             if let Ok((stream, _)) = ports[at - 1].1.accept() {
                 stream.set_nonblocking(false)?;
-                http::begin(stream, &handlers[at - 1], connections);
+                // A socket for all addresses takes those too for which something else was said.
+                let own = stream.local_addr().map(|own| SocketAddr::new(own.ip().to_canonical(), own.port()));
+                if let Some(handler) = own.ok().and_then(|own| handlers.get(&own)).or_else(|| handlers.get(&ports[at - 1].0)) {
+                    http::begin(stream, handler, connections);
+                }
             }
         }
     }
@@ -82,11 +91,9 @@ fn become_worker(model: &Model, logs: &Logs) -> Result<(), Failure> {
     ids::become_user(user, group).map_err(refused)
 }
 
-fn inherited_ports() -> Result<Vec<(u16, TcpListener)>, Failure> {
+fn inherited_ports() -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
     let text = std::env::var(PORTS).unwrap_or_default();
-    let pairs = text
-        .split(',')
-        .filter_map(|pair| pair.split_once(':'))
-        .filter_map(|(number, port)| Some((number.parse().ok()?, port.parse().ok()?)));
-    pairs.map(|(number, port): (i32, u16)| Ok((port, TcpListener::from(exec::inherited(number)?)))).collect()
+    let pairs =
+        text.split(',').filter_map(|pair| pair.split_once(':')).filter_map(|(number, at)| Some((number.parse().ok()?, at.parse().ok()?)));
+    pairs.map(|(number, at): (i32, SocketAddr)| Ok((at, TcpListener::from(exec::inherited(number)?)))).collect()
 }
