@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Invariants: what a context or an image contains leads nowhere but into itself; a layer is there whole or not at all; nothing of a secret is kept; a build that
-//! is killed leaves no process and no mount (see [`sandbox`]). Left out, and refused with a sentence: agents (`--mount=type=ssh`), Git repositories,
+//! is killed leaves no process and no mount (see [`sandbox`]). Left out, and refused with a sentence: agents (`--mount=type=ssh`), Git repositories in `ADD`,
 //! privileged steps, front ends from images (`# syntax=` is read and not fetched), images for other processors than this machine's where they `RUN`.
 
 mod builder;

@@ -1,8 +1,9 @@
 //! The context: what is built from.
 //!
-//! A folder is read where it is; an archive, from standard input or from a server, is unpacked into the workshop first, by the same rules as a layer. What
+//! A folder is read where it is; what is [elsewhere](remote) is fetched first; an archive, from standard input or from a server, is unpacked into the workshop first, by the same rules as a layer. What
 //! `.dockerignore` leaves out is not there for any instruction. The Dockerfile itself may be elsewhere, and need not be part of the context.
 
+pub mod remote;
 mod tail;
 
 use std::io::{Cursor, Read};
@@ -49,10 +50,28 @@ impl Context {
         let (name, definition) = match (file, text) {
             (_, Some(text)) => ("Dockerfile".to_owned(), text),
             (None, None) => ("Dockerfile".to_owned(), default_file(&root)?),
-            (Some(path), None) => (base_name(path), given_file(&root, folder, path)?),
+            (Some(path), None) => (base_name(path), given_file(&root, folder, path, Here::First)?),
         };
         let (ignore, ignored) = ignore_of(&root, file)?;
         Ok(Context { folder: folder.to_owned(), ignore, ignored, name, definition })
+    }
+
+    /// A folder that came from elsewhere: its Dockerfile is in it, and only if not, a path of this machine.
+    ///
+    /// # Errors
+    /// As [`Context::folder`].
+    fn unpacked(folder: &Path, file: Option<&str>) -> Result<Self> {
+        let root = Root::open(folder)?;
+        let text = file.map(|path| given_file(&root, folder, path, Here::Last)).transpose()?;
+        let name = file.map_or_else(|| "Dockerfile".to_owned(), base_name);
+        let context = match text {
+            Some(text) => {
+                let (ignore, ignored) = ignore_of(&root, file)?;
+                Context { folder: folder.to_owned(), ignore, ignored, name, definition: text }
+            }
+            None => Context::folder(folder, None, None)?,
+        };
+        Ok(context)
     }
 
     /// An archive, or a Dockerfile alone: whichever `input` turns out to be. An archive goes to `place`, an empty folder.
@@ -84,8 +103,17 @@ impl Context {
         let options = unpack::Options { whiteouts: Whiteouts::Keep, owners: Owners::possible(), limits: Limits::default() };
         let decoded = decoder(Cursor::new(start).chain(input)).map_err(failed)?;
         unpack::unpack(Tail::new(decoded), &root, options, &|_| None).during(|| "unable to prepare context")?;
-        Context::folder(place, file, None)
+        Context::unpacked(place, file)
     }
+}
+
+/// When a path of this machine is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Here {
+    /// Before the context.
+    First,
+    /// Only where the context has none: it is somebody else's.
+    Last,
 }
 
 /// Whether the first block of a file is a tar's: the sum of its bytes is in it.
@@ -119,16 +147,17 @@ fn default_file(root: &Root) -> Result<String> {
         .hint(format!("there is no Dockerfile in `{}`: name the context's folder, or another file with -f", root.path().display())))
 }
 
-/// `-f`: a path on the machine; in an archive, or if there is none, one in the context.
-fn given_file(root: &Root, folder: &Path, path: &str) -> Result<String> {
-    let ours = Path::new(path);
-    let bytes = match fs::read_bytes(ours) {
-        Ok(bytes) => bytes,
-        Err(error) => root.read(Path::new(&cleaned(path))).map_err(|_| {
-            Error::new(format!("failed to read dockerfile: open {path}: {}", error.errno.desc().to_lowercase()))
-                .hint(format!("neither `{path}` nor `{}` can be read", folder.join(path).display()))
-        })?,
+/// `-f`: a path on the machine, or if there is none, one in the context.
+fn given_file(root: &Root, folder: &Path, path: &str, here: Here) -> Result<String> {
+    let (ours, inside) = (|| fs::read_bytes(Path::new(path)), || root.read(Path::new(&cleaned(path))));
+    let read = match here {
+        Here::First => ours().or_else(|error| inside().map_err(|_| error)),
+        Here::Last => inside().or_else(|_| ours()),
     };
+    let bytes = read.map_err(|error| {
+        Error::new(format!("failed to read dockerfile: open {path}: {}", error.errno.desc().to_lowercase()))
+            .hint(format!("neither `{path}` nor `{}` can be read", folder.join(path).display()))
+    })?;
     text_of(bytes, path)
 }
 

@@ -207,7 +207,7 @@ impl Builder<'_> {
         // The last of several of one name counts. As Docker: for its owner only, and as old as the server says.
         folder.remove(name)?;
         let mut content = HashedWriter::new(folder.make_file(name, 0o600)?, Algorithm::Sha256);
-        let modified = self.outside.fetch(url, &mut content)?;
+        let modified = self.outside.fetch(url, &mut content).map_err(|error| error.during(format!("ADD {url}")))?;
         let (_, digest) = content.finish();
         let wanted =
             checksum.map(|text| text.parse::<Digest>().map_err(|_| Error::new(format!("invalid checksum {text:?}")))).transpose()?;

@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Tool, usual_folder};
 use crate::build::checks::{self, Settings, Warning};
+use crate::build::context::remote::Remote;
 use crate::build::events::{Event, Listener};
 use crate::build::output::{self, Output};
 use crate::build::progress::{Printer, Style, excerpt};
@@ -43,7 +44,11 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 fn command() -> Command {
     Command::new("build")
         .about("Build an image from a Dockerfile, without an engine")
-        .arg(Arg::new("PATH").required(true).help("The context: a folder, or `-` for an archive or a Dockerfile on standard input"))
+        .arg(
+            Arg::new("PATH")
+                .required(true)
+                .help("The context: a folder, the address of an archive, a Dockerfile or a repository of Git, or `-` for standard input"),
+        )
         .arg(several("tag", "NAME", "A name for the image").short('t'))
         .arg(one("file", "FILE", "The Dockerfile [default: Dockerfile in the context]; `-` is standard input").short('f'))
         .arg(several("build-arg", "NAME=VALUE", "The value of an ARG; without a value that of the environment"))
@@ -136,10 +141,6 @@ fn request(arguments: &ArgMatches) -> Result<Request> {
         return Err(Error::new(format!("--cache-to {other}: only type=inline is known")));
     }
     let context = text("PATH").unwrap_or_default();
-    if context.contains("://") || context.starts_with("git@") {
-        return Err(Error::new(format!("unable to prepare context: `{context}` is not fetched by this builder"))
-            .hint("fetch it first: `curl URL | bottleship build -`"));
-    }
     let (classic, style) = style(arguments);
     let file = text("file");
     Ok(Request {
@@ -188,7 +189,8 @@ fn image_of(text: &str) -> String {
 /// Which Dockerfile this is, to be compared with its last build.
 pub fn identity(context: &str, file: Option<&str>) -> String {
     let absolute = |path: &str| std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path)).display().to_string();
-    format!("{} {}", if context == "-" { "-".to_owned() } else { absolute(context) }, file.unwrap_or_default())
+    let is_folder = context != "-" && Remote::read(context).is_none();
+    format!("{} {}", if is_folder { absolute(context) } else { context.to_owned() }, file.unwrap_or_default())
 }
 
 /// `NAME=VALUE`, or `NAME` for the value that the environment has.
@@ -309,6 +311,13 @@ fn context(request: &Request, workshop: &Workshop<'_>) -> Result<Context> {
     match (request.context.as_str(), request.file.as_deref()) {
         ("-", Some("-")) => Err(Error::new("invalid argument: can't use stdin for both build context and dockerfile")),
         ("-", file) => Context::stream(std::io::stdin().lock(), &workshop.step()?, file),
+        (place, file) if let Some(remote) = Remote::read(place) => {
+            if file == Some("-") {
+                return Err(Error::new("invalid argument: the Dockerfile of a context from elsewhere is in it")
+                    .hint("name its path there: -f PATH"));
+            }
+            remote.fetch(&outside::Here { store: workshop.store }, &workshop.step()?, file)
+        }
         (folder, Some("-")) => {
             let text =
                 std::io::read_to_string(std::io::stdin().lock()).map_err(|error| Error::new(format!("read the Dockerfile: {error}")))?;

@@ -15,6 +15,7 @@ mod hostile;
 mod load;
 mod networks;
 mod nonsense;
+mod remote;
 mod told;
 
 use crate::support::{Call, Sandbox, bundle, has_program, skip, wait};

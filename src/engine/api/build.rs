@@ -25,6 +25,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::body::{Lines, Teller};
 use super::json_lines;
+use crate::build::context::remote::Remote;
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 
@@ -52,9 +53,10 @@ pub async fn build(
     for (id, file) in &secrets {
         command.arg(format!("--secret=id={id},src={}", file.path().display()));
     }
-    command.arg("--iidfile").arg(ids.path()).arg("-");
+    let remote = remote(&pairs)?;
+    command.arg("--iidfile").arg(ids.path()).arg(remote.unwrap_or("-"));
     let mut child = command.spawn().map_err(|error| Fault::internal(format!("start the build: {error}")))?;
-    if let Some(stdin) = child.stdin.take() {
+    if let Some(stdin) = child.stdin.take().filter(|_| remote.is_none()) {
         tokio::spawn(feed(body, stdin));
     }
     let (teller, lines) = Lines::new();
@@ -79,6 +81,13 @@ pub async fn build(
         }
     });
     Ok(json_lines(lines))
+}
+
+/// The address of the context, where it is not what the client sends. Nothing else may be named: a path would be one of the engine's own machine.
+fn remote(pairs: &[(String, String)]) -> Result<Option<&str>, Fault> {
+    let Some((_, address)) = pairs.iter().find(|(key, value)| key == "remote" && !value.is_empty()) else { return Ok(None) };
+    let is_one = Remote::read(address).is_some();
+    if is_one { Ok(Some(address)) } else { Err(Fault::bad(format!("remoteURL ({address}) could not be recognized as URL"))) }
 }
 
 /// The command for what the query asks.
@@ -127,7 +136,6 @@ fn words(key: &str, value: &str) -> Result<Vec<String>, Fault> {
             Ok(names.into_iter().flat_map(|name| ["--cache-from".to_owned(), name]).collect())
         }
         "extrahosts" => Ok(value.split(',').flat_map(|host| ["--add-host".to_owned(), host.to_owned()]).collect()),
-        "remote" => Err(Fault::not_here("a build from an address")),
         "version" if value == "2" => Err(Fault::not_here("a BuildKit session (set DOCKER_BUILDKIT=0)")),
         _ => Ok(Vec::new()),
     }
@@ -248,6 +256,11 @@ mod tests {
         assert_eq!(more_words(r#"["--check","--allow=network.host"]"#).unwrap().len(), 2);
         assert!(more_words(r#"["--store=/etc"]"#).is_err() && more_words("x").is_err());
         assert_eq!(words("labels", "[").unwrap_err().status, 400);
-        assert_eq!(words("remote", "https://example.org/x.git").unwrap_err().status, 501);
+        let pairs = |value: &str| vec![("t".to_owned(), "app".to_owned()), ("remote".to_owned(), value.to_owned())];
+        assert_eq!(remote(&pairs("https://example.org/x.git#a")).unwrap(), Some("https://example.org/x.git#a"));
+        assert_eq!(remote(&pairs("")).unwrap(), None);
+        for wrong in ["/etc", "-", "--store=/etc", "file:///etc", "client-session"] {
+            assert_eq!(remote(&pairs(wrong)).unwrap_err().message, format!("remoteURL ({wrong}) could not be recognized as URL"));
+        }
     }
 }

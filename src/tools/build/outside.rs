@@ -42,8 +42,7 @@ impl Outside for Here<'_> {
     }
 
     fn fetch(&self, address: &str, to: &mut dyn Write) -> Result<Option<i64>> {
-        let failed = |why: String| Error::new(format!("ADD {address}: {why}"));
-        drive(get(address, to)).map_err(|error| failed(error.to_string()))?.map_err(failed)
+        drive(get(address, to)).map_err(|error| Error::new(error.to_string()))?.map_err(Error::new)
     }
 }
 

@@ -113,6 +113,10 @@ fn run(session: &Session, given: &Given) -> Result {
     }
     let ask = asked(given, &context.dockerfile, modern)?;
     let ask = if modern { modernly(ask, given)? } else { ask.with("version", "1") };
+    let ask = match &context.remote {
+        Some(address) => ask.with("remote", address),
+        None => ask,
+    };
     let told = context
         .size
         .filter(|_| !modern)

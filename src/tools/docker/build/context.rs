@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
+use crate::build::context::remote::Remote;
 use crate::build::ignore::Ignore;
 use crate::tools::docker::failure::{Failure, Result};
 use crate::tools::docker::line::Given;
@@ -19,6 +20,8 @@ pub struct Context {
     pub size: Option<u64>,
     /// The Dockerfile's name in it.
     pub dockerfile: String,
+    /// Where the engine is to fetch it instead.
+    pub remote: Option<String>,
 }
 
 /// Makes the context that a command line asks for.
@@ -32,12 +35,14 @@ pub fn prepare(given: &Given) -> Result<Context> {
             return Err(Failure::new("invalid argument: can't use stdin for both build context and dockerfile"));
         }
         let dockerfile = file.unwrap_or("Dockerfile").to_owned();
-        return Ok(Context { archive: Box::new(io::stdin()), size: None, dockerfile });
+        return Ok(Context { archive: Box::new(io::stdin()), size: None, dockerfile, remote: None });
     }
-    if place.contains("://") || place.starts_with("git@") {
-        return Err(Failure::new(format!(
-            "unable to prepare context: `{place}` is not fetched by this client\nhint: fetch it first: `curl -L URL | docker build -`"
-        )));
+    if Remote::read(place).is_some() {
+        if file == Some("-") {
+            return Err(Failure::new("invalid argument: the Dockerfile of a context from elsewhere is in it: name its path there"));
+        }
+        let dockerfile = file.unwrap_or("Dockerfile").to_owned();
+        return Ok(Context { archive: Box::new(io::empty()), size: None, dockerfile, remote: Some(place.to_owned()) });
     }
     let folder = Path::new(place);
     if !folder.is_dir() {
@@ -53,7 +58,7 @@ pub fn prepare(given: &Given) -> Result<Context> {
         Definition::Inside(name) => name.clone(),
         Definition::Outside(name, _) => name.clone(),
     };
-    Ok(Context { archive: Box::new(archive), size: Some(size), dockerfile })
+    Ok(Context { archive: Box::new(archive), size: Some(size), dockerfile, remote: None })
 }
 
 /// Where the Dockerfile is.
