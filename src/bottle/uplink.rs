@@ -59,7 +59,14 @@ pub fn possible(mode: Mode) -> Result<(), Error> {
              or start the bottle with sudo",
         ),
         Mode::Rootless if !Path::new("/dev/net/tun").exists() => missing("the machine has no /dev/net/tun: try `modprobe tun` as root"),
-        Mode::Rootless => Ok(()),
+        // Without a right to the device the program fails later, and says so to nobody but its log.
+        Mode::Rootless => match fs::open_to_write(Path::new("/dev/net/tun")) {
+            Err(error) if matches!(error.errno, Errno::EACCES | Errno::EPERM) => missing(
+                "ordinary users may not open /dev/net/tun on this machine: `chmod 666 /dev/net/tun` as root, as most machines have it; \
+                 or start the bottle with sudo",
+            ),
+            _ => Ok(()),
+        },
     }
 }
 

@@ -126,8 +126,11 @@ fn by_program(program: &str) {
     std::fs::write(www.join("index.html"), "hello from the world\n").unwrap();
     let other = if program == "pasta" { "slirp4netns" } else { "pasta" };
     let hide = format!("for d in /usr/local/bin /usr/bin /bin; do [ ! -f $d/{other} ] || mount --bind /dev/null $d/{other}; done");
+    // Not every machine lets ordinary users open its own.
+    let tun = sandbox.path().join("tun");
     let run = format!(
         "{}{hide}
+mknod -m 666 {tun} c 10 200 && mount --bind {tun} /dev/net/tun || exit 99
 ip netns exec world $B toolbox httpd -f -p 80 -h {} & server=$!
 cd /; echo 'curl -s -m 20 http://203.0.114.7/ || bottleship toolbox curl http://203.0.114.7/' | {} --plain --internet real
 kill $server
@@ -136,11 +139,29 @@ echo end
 ",
         user.introduce(),
         www.display(),
-        user.bottleship()
+        user.bottleship(),
+        tun = tun.display()
     );
     let output = machine(&sandbox, &run);
     assert!(output.stdout.contains("hello from the world"), "{program}: {output}");
     assert!(output.stdout.contains("end") && !output.stdout.contains("left:"), "{program}: {output}");
+}
+
+#[test]
+fn a_device_that_is_roots_alone_is_told_before_anything_starts() {
+    if !tools("internet_real_device") || !rootless::possible("internet_real_device") {
+        return;
+    }
+    if !has_program("slirp4netns") && !has_program("pasta") {
+        return skip("internet_real_device", "neither `slirp4netns` nor `pasta` is installed");
+    }
+    let sandbox = Sandbox::new();
+    let user = User::plain(&sandbox);
+    let tun = sandbox.path().join("tun");
+    let hide = format!("mknod -m 600 {tun} c 10 200 && mount --bind {tun} /dev/net/tun || exit 99", tun = tun.display());
+    let output = user.prompt(&hide, "--internet real").input("echo started\n").exits(125);
+    assert!(output.stderr.contains("/dev/net/tun") && output.stderr.contains("chmod"), "{output}");
+    assert!(!output.stdout.contains("started"), "{output}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::engine::containers::Confined;
 use crate::support::{eventually, has_program, skip};
 
 /// What is typed: lines that prepare it, the line, its standard input.
@@ -89,7 +90,8 @@ fn containers_are_run_in_the_same_words() {
 
 #[test]
 fn what_was_killed_can_be_removed_at_once() {
-    let engine = Engine::with_image();
+    let here = Confined::start();
+    let engine = &here.engine;
     for _ in 0..5 {
         engine.ours(GONE).output();
         engine.ours(RUNS).succeeds();
@@ -100,7 +102,8 @@ fn what_was_killed_can_be_removed_at_once() {
 
 #[test]
 fn what_its_policy_starts_again_and_again_can_be_removed_and_stopped_at_any_moment() {
-    let engine = Engine::with_image();
+    let here = Confined::start();
+    let engine = &here.engine;
     let run = ["run", "-d", "--network", "none", "--name", "c1", "--restart", "always", "base:1", "sh", "-c", "exit 1"];
     engine.ours(&run).succeeds();
     for moment in 0..6 {
