@@ -61,6 +61,15 @@ pub fn make(plan: &Plan, layout: &Layout) -> Result<Option<Cgroup>> {
     }
 }
 
+/// Where no cgroups can be seen: then too a container runs without limits, unless the bundle asks for some.
+///
+/// # Errors
+/// It does; `why` is the reason that it cannot have them.
+pub fn without(plan: &Plan, why: cgroup::Error) -> Result<()> {
+    let limits = plan.spec.linux.resources.as_ref().is_some_and(limits_something);
+    if limits { Err(Error::from(why).during("make the cgroup")) } else { Ok(()) }
+}
+
 fn limits_something(resources: &Resources) -> bool {
     *resources != Resources { devices: resources.devices.clone(), ..Default::default() }
 }

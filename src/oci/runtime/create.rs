@@ -125,10 +125,12 @@ impl Making<'_> {
         let plan = self.plan;
         let entry = self.entry.as_ref().ok_or_else(|| Error::new("no folder"))?;
         entry.keep_config(config)?;
-        let layout = Layout::detect().ok();
-        if let Some(layout) = &layout {
-            self.cgroup = cgroup::make(plan, layout)?;
-            start.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup::view(layout, cgroup));
+        match Layout::detect() {
+            Ok(layout) => {
+                self.cgroup = cgroup::make(plan, &layout)?;
+                start.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup::view(&layout, cgroup));
+            }
+            Err(why) => cgroup::without(plan, why)?,
         }
         if request.wait {
             start.start_socket = Some(socket::listen(&entry.start_socket())?);

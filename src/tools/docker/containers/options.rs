@@ -3,7 +3,7 @@
 mod mounts;
 mod ports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,20 @@ fn map(values: &[String]) -> Value {
 /// A list, or null where there is none: the engine then takes its own.
 fn list(given: &Given, name: &str) -> Value {
     if given.all(name).is_empty() { Value::Null } else { json!(given.all(name)) }
+}
+
+/// `--cap-add` and `--cap-drop` as the real client sends them: with their whole names, sorted, each once. What is given is not taken away.
+fn capabilities(add: &[String], drop: &[String]) -> (Value, Value) {
+    const ALL: &str = "ALL";
+    let whole = |name: &String| match name.trim().to_uppercase() {
+        name if name == ALL || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    let only_all = |names: BTreeSet<String>| if names.contains(ALL) { BTreeSet::from([ALL.to_owned()]) } else { names };
+    let add = only_all(add.iter().map(whole).collect());
+    let drop = only_all(drop.iter().map(whole).filter(|name| !add.contains(name)).collect());
+    let value = |names: BTreeSet<String>| if names.is_empty() { Value::Null } else { json!(names) };
+    (value(add), value(drop))
 }
 
 fn lines_of(path: &str, what: &str) -> std::result::Result<Vec<String>, String> {
@@ -217,6 +231,7 @@ pub fn resources(given: &Given) -> Value {
 
 fn host(given: &Given, binds: &[String], bindings: &Value) -> Result<Value> {
     let mut host = resources(given);
+    let (added, dropped) = capabilities(given.all("cap-add"), given.all("cap-drop"));
     let refuse = |why: String| refused(given, &why);
     let ulimits: Vec<Value> = given
         .all("ulimit")
@@ -229,7 +244,7 @@ fn host(given: &Given, binds: &[String], bindings: &Value) -> Result<Value> {
         "AutoRemove": given.on("rm"), "Privileged": given.on("privileged"), "ReadonlyRootfs": given.on("read-only"),
         "NetworkMode": network_names(given).first().map_or("default", |(name, _)| name.as_str()),
         "RestartPolicy": restart(given.text("restart").unwrap_or("no")).map_err(refuse)?,
-        "CapAdd": list(given, "cap-add"), "CapDrop": list(given, "cap-drop"), "Dns": list(given, "dns"), "DnsOptions": list(given, "dns-option"),
+        "CapAdd": added, "CapDrop": dropped, "Dns": list(given, "dns"), "DnsOptions": list(given, "dns-option"),
         "DnsSearch": list(given, "dns-search"), "ExtraHosts": list(given, "add-host"), "GroupAdd": list(given, "group-add"), "Links": list(given, "link"),
         "VolumesFrom": list(given, "volumes-from"), "DeviceCgroupRules": list(given, "device-cgroup-rule"),
         "PidMode": given.text_or_empty("pid"), "IpcMode": given.text_or_empty("ipc"), "UTSMode": given.text_or_empty("uts"), "UsernsMode": given.text_or_empty("userns"),
@@ -304,4 +319,23 @@ fn networks(given: &Given) -> std::result::Result<Value, String> {
         }
     }
     Ok(json!({"EndpointsConfig": endpoints}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_go_out_by_their_whole_names() {
+        let sent = |add: &[&str], drop: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+            let (add, drop) = capabilities(&owned(add), &owned(drop));
+            (add.to_string(), drop.to_string())
+        };
+        let text = |add: &str, drop: &str| (add.to_owned(), drop.to_owned());
+        assert_eq!(sent(&["SETUID", "setgid", "CAP_SETUID"], &["all"]), text(r#"["CAP_SETGID","CAP_SETUID"]"#, r#"["ALL"]"#));
+        assert_eq!(sent(&["ALL", "CHOWN"], &["chown", "KILL"]), text(r#"["ALL"]"#, r#"["CAP_CHOWN","CAP_KILL"]"#));
+        assert_eq!(sent(&["KILL"], &["kill"]), text(r#"["CAP_KILL"]"#, "null"));
+        assert_eq!(sent(&[], &[]), text("null", "null"));
+    }
 }
