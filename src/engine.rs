@@ -54,6 +54,8 @@ pub struct Engine {
     networks: Networks,
     /// Held by whoever chooses an address.
     addressing: Mutex<()>,
+    /// Held by whoever makes a volume a container's, or removes one that is nobody's.
+    using_volumes: Mutex<()>,
     /// This machine has cgroup v2 alone.
     is_unified: bool,
 }
@@ -94,6 +96,7 @@ impl Engine {
             execs: Execs::default(),
             networks,
             addressing: Mutex::default(),
+            using_volumes: Mutex::default(),
             is_unified: Layout::detect().is_ok_and(|layout| layout.is_unified()),
         };
         engine.read_containers();

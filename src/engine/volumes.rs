@@ -115,6 +115,7 @@ impl Engine {
     /// # Errors
     /// It is used; there is none.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<(), Fault> {
+        let _one = self.using_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match self.volume(name) {
             Err(fault) if force && fault.status == axum::http::StatusCode::NOT_FOUND => return Ok(()),
             other => drop(other?),

@@ -152,7 +152,7 @@ impl Engine {
                 Err(fault) if wanted.is_some() => return Err(fault),
                 Err(_) => continue,
             }
-            let written = self.make_files(&container).and_then(|mounts| container.change(|record| record.mounts = mounts));
+            let written = self.write(&container);
             if let Err(fault) = written {
                 self.containers.remove(&container.id);
                 self.forget_files(&container.id);
@@ -161,6 +161,14 @@ impl Engine {
             return Ok(container);
         }
         Err(Fault::internal("no free name was found for the container: give one with --name"))
+    }
+
+    /// Makes the container's files and volumes, and writes its first record.
+    fn write(&self, container: &Container) -> Result<(), Fault> {
+        // A volume that is there must not be removed before the record says whose it is.
+        let _one = self.using_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mounts = self.make_files(container)?;
+        container.change(|record| record.mounts = mounts)
     }
 
     fn make_files(&self, container: &Container) -> Result<Vec<super::record::MountPoint>, Fault> {

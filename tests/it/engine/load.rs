@@ -502,3 +502,32 @@ fn a_start_that_failed_does_not_end_the_one_after_it() {
     client.remove("again");
     trees(&client).iter().for_each(|tree| std::fs::remove_dir(tree).expect("an empty cgroup"));
 }
+
+#[test]
+fn a_volume_is_not_removed_while_a_container_is_made_with_it() {
+    if !docker("a_volume_is_not_removed_while_a_container_is_made_with_it") {
+        return;
+    }
+    let here = Confined::kept();
+    let client = Client::new(&here, "volume");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let removing = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                client.expect("DELETE", "/volumes/wanted", &Value::Null, &[204, 404, 409]);
+            }
+        });
+        let made = caught(|| {
+            for round in 0..200 {
+                let name = format!("maker-{round}");
+                client.create(&name, "true", &json!({"NetworkMode": "none", "Binds": ["wanted:/data"]}));
+                let found = client.insist("GET", "/volumes/wanted", &Value::Null);
+                assert_eq!(found.0, 200, "round {round}: {found:?}");
+                client.remove(&name);
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        made.unwrap_or_else(|panic| resume_unwind(panic));
+        assert!(removing.join().is_ok());
+    });
+}
