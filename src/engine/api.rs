@@ -1,7 +1,7 @@
 //! Docker's Engine API over HTTP: versions, routes, headers.
 //!
-//! A client may put the version that it speaks before every path (`/v1.43/images/json`); what it gets does not depend on it yet, because everything that
-//! is answered here has looked the same since [`OLDEST`].
+//! A client may put the version that it speaks before every path (`/v1.43/images/json`). Almost everything has looked the same since [`OLDEST`]; where it has
+//! not, the handler asks for the [`Version`].
 
 mod archives;
 mod body;
@@ -16,10 +16,12 @@ mod streams;
 mod system;
 mod volumes;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
@@ -32,6 +34,25 @@ use super::error::Fault;
 pub const NEWEST: &str = "1.50";
 /// The oldest.
 pub const OLDEST: &str = "1.24";
+
+/// The version of the API that a request is written in: its major and minor number. A request that names none means the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
+impl Version {
+    fn read(text: &str) -> Self {
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        Version(major.parse().unwrap_or(u32::MAX), minor.parse().unwrap_or(u32::MAX))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Version {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Version>().copied().unwrap_or_else(|| Version::read(NEWEST)))
+    }
+}
 
 /// The application of one engine: to be served on any listener.
 pub fn routes(engine: Arc<Engine>) -> Router {
@@ -83,6 +104,7 @@ pub fn routes(engine: Arc<Engine>) -> Router {
         .route("/volumes/create", post(volumes::create))
         .route("/volumes/prune", post(volumes::prune))
         .route("/volumes/{name}", get(volumes::inspect).delete(volumes::remove))
+        .route("/plugins", get(plugins))
         .route("/networks", get(networks::all))
         .route("/networks/create", post(networks::create))
         .route("/networks/prune", post(networks::prune))
@@ -129,9 +151,11 @@ fn unversioned(mut request: Request) -> Result<Request, Fault> {
     let path = request.uri().path();
     let Some((version, rest)) = version_of(path) else { return Ok(request) };
     check(version)?;
+    let version = Version::read(version);
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let uri: Uri = format!("{rest}{query}").parse().map_err(|_| Fault::bad(format!("`{path}` is no path")))?;
     *request.uri_mut() = uri;
+    request.extensions_mut().insert(version);
     Ok(request)
 }
 
@@ -145,19 +169,20 @@ fn version_of(path: &str) -> Option<(&str, &str)> {
 }
 
 fn check(version: &str) -> Result<(), Fault> {
-    let number = |text: &str| {
-        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-        (major.parse().unwrap_or(u32::MAX), minor.parse().unwrap_or(u32::MAX))
-    };
-    if number(version) < number(OLDEST) {
+    if Version::read(version) < Version::read(OLDEST) {
         return Err(Fault::bad(format!(
             "client version {version} is too old. Minimum supported API version is {OLDEST}, please upgrade your client to a newer version"
         )));
     }
-    if number(version) > number(NEWEST) {
+    if Version::read(version) > Version::read(NEWEST) {
         return Err(Fault::bad(format!("client version {version} is too new. Maximum supported API version is {NEWEST}")));
     }
     Ok(())
+}
+
+/// `GET /plugins`: there are none to be had.
+async fn plugins() -> axum::Json<[(); 0]> {
+    axum::Json([])
 }
 
 /// What is asked of one thing of a kind that there is none of: it is not there.
@@ -172,8 +197,14 @@ fn none_of(path: &str) -> Option<Fault> {
 }
 
 /// Swarm's answers tell an engine that is in no swarm from one that does not know the path.
-async fn unknown(State(_): State<Arc<Engine>>, request: Request) -> Response {
+async fn unknown(State(engine): State<Arc<Engine>>, Query(asked): Query<HashMap<String, String>>, request: Request) -> Response {
     let path = request.uri().path();
+    if let ["", "containers", name, alias] = path.split('/').collect::<Vec<_>>()[..]
+        && request.method() == Method::DELETE
+        && images::flag(&asked, "link")
+    {
+        return containers::unlink(engine, name, alias).await.into_response();
+    }
     if let Some(fault) = none_of(path).filter(|_| request.method() == Method::GET) {
         return fault.into_response();
     }

@@ -15,6 +15,7 @@
 
 pub mod attach;
 pub mod changed;
+pub mod checks;
 pub mod config;
 pub mod copying;
 pub mod create;

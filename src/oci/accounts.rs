@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::runtime::{Error, Result};
+use crate::kernel::ids;
 use crate::kernel::root::Root;
 
 /// Who a program runs as.
@@ -14,6 +15,18 @@ pub struct Account {
     pub gid: u32,
     /// Other groups.
     pub groups: Vec<u32>,
+}
+
+impl Account {
+    /// The groups to be set with setgroups(2): the own one too, or a file that the group is denied could be had through a program that gives up its
+    /// group (CVE-2022-36109). None where a user namespace has no setgroups(2).
+    pub fn supplementary(&self) -> Vec<u32> {
+        if ids::single() {
+            return Vec::new();
+        }
+        let others = self.groups.iter().copied().filter(|group| *group != self.gid);
+        std::iter::once(self.gid).chain(others).collect()
+    }
 }
 
 /// The lines of a file of colons; none if it is not there.

@@ -12,6 +12,7 @@ use serde_json::Value;
 mod asked;
 pub mod containers;
 mod hostile;
+mod judged;
 mod load;
 mod networks;
 mod nonsense;

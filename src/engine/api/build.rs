@@ -97,7 +97,11 @@ fn command(engine: &Engine, pairs: &[(String, String)]) -> Result<Command, Fault
     let more = pairs.iter().find(|(key, _)| key == "bottleship").map(|(_, value)| more_words(value)).transpose()?;
     command.args(["build", "--progress", if more.is_some() { "rawjson" } else { "classic" }, "--store"]).arg(engine.store.folder());
     command.args(more.unwrap_or_default());
-    for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+    for (at, (key, value)) in pairs.iter().enumerate().filter(|(_, (_, value))| !value.is_empty()) {
+        // Of all but these the first counts. docker-py sends the text of a Dockerfile behind its name.
+        if !["t", "extrahosts"].contains(&key.as_str()) && pairs[..at].iter().any(|(before, _)| before == key) {
+            continue;
+        }
         for word in words(key, value)? {
             command.arg(word);
         }

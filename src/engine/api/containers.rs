@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use super::Version;
 use super::images::flag;
 use crate::engine::Engine;
 use crate::engine::container::list;
@@ -58,9 +59,33 @@ pub async fn create(State(engine): Here, Query(asked): Asked, body: Bytes) -> Re
 }
 
 /// `GET /containers/ID/json`.
-pub async fn inspect(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Json<Value>, Fault> {
+pub async fn inspect(State(engine): Here, version: Version, Path(name): Path<String>, Query(asked): Asked) -> Result<Json<Value>, Fault> {
     let size = flag(&asked, "size");
-    engine.work(move |engine| Ok(Json(engine.container_json(&*engine.containers.find(&name)?, size)))).await
+    engine
+        .work(move |engine| {
+            let container = engine.containers.find(&name)?;
+            let mut shown = engine.container_json(&container, size);
+            if version < ALIASES_ALONE {
+                with_short_id(&mut shown["NetworkSettings"]["Networks"], container.short());
+            }
+            Ok(Json(shown))
+        })
+        .await
+}
+
+/// Since then `Aliases` are what was asked for, and `DNSNames` all names.
+const ALIASES_ALONE: Version = Version(1, 45);
+
+/// Before [`ALIASES_ALONE`] the short id was among the aliases in every network that has names: docker-compose 1 looks for it there.
+fn with_short_id(networks: &mut Value, short: &str) {
+    let named = networks.as_object_mut().into_iter().flatten().filter(|(name, _)| !["bridge", "host", "none"].contains(&name.as_str()));
+    for (_, endpoint) in named {
+        let mut aliases = endpoint["Aliases"].as_array().cloned().unwrap_or_default();
+        if !aliases.iter().any(|alias| alias == short) {
+            aliases.push(json!(short));
+        }
+        endpoint["Aliases"] = Value::Array(aliases);
+    }
 }
 
 /// 204, or 304 where nothing was to be done.
@@ -130,11 +155,20 @@ pub async fn rename(State(engine): Here, Path(name): Path<String>, Query(asked):
 /// `DELETE /containers/ID`.
 pub async fn remove(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Response, Fault> {
     if flag(&asked, "link") {
-        return Err(Fault::bad("Conflict, cannot remove the default link name of the container"));
+        return Err(Fault::conflict("Conflict, cannot remove the default link name of the container"));
     }
     let container = engine.containers.find(&name)?;
     apart(async move { engine.remove(&container, flag(&asked, "force"), flag(&asked, "v")).await }).await?;
     Ok(done(true))
+}
+
+/// `DELETE /containers/ID/ALIAS?link=1`: the container forgets a link, and both containers stay.
+pub async fn unlink(engine: Arc<Engine>, name: &str, alias: &str) -> Result<StatusCode, Fault> {
+    let container = engine.containers.find(name)?;
+    let _turn = container.turn.lock().await;
+    let (one, alias) = (Arc::clone(&container), alias.to_owned());
+    engine.work(move |engine| engine.unlink(&one, &alias)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /containers/ID/wait`. The headers go at once, so that a client knows that its wait has begun; the end comes as the body.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{archives, registry};
+use super::{Version, archives, registry};
 use crate::build::cache;
 use crate::build::pattern::Pattern;
 use crate::engine::Engine;
@@ -53,26 +53,26 @@ pub async fn list(State(engine): State<Arc<Engine>>, Query(asked): Asked) -> Res
 /// What `before`, `since`, `until` and `dangling` ask for.
 struct Bounds {
     dangling: Option<bool>,
-    before: Option<i64>,
-    since: Option<i64>,
+    before: Option<i128>,
+    since: Option<i128>,
     until: Option<i64>,
 }
 
 impl Bounds {
     fn read(engine: &Engine, filters: &Filters) -> Result<Self, Fault> {
-        let made = |key: &str| -> Result<Option<i64>, Fault> {
-            filters.values(key).first().map(|name| Ok(created(&engine.store.find(name, &engine.platform)?))).transpose()
+        let made = |key: &str| -> Result<Option<i128>, Fault> {
+            filters.values(key).first().map(|name| Ok(moment(&engine.store.find(name, &engine.platform)?))).transpose()
         };
         let until = filters.values("until").first().map(|text| moment_before(text)).transpose()?;
         Ok(Bounds { dangling: filters.flag("dangling")?, before: made("before")?, since: made("since")?, until })
     }
 
     fn hold(&self, image: &Image) -> bool {
-        let made = created(image);
+        let made = moment(image);
         self.dangling.is_none_or(|dangling| dangling == image.is_dangling())
             && self.before.is_none_or(|before| made < before)
             && self.since.is_none_or(|since| made > since)
-            && self.until.is_none_or(|until| made < until)
+            && self.until.is_none_or(|until| created(image) < until)
     }
 }
 
@@ -106,6 +106,11 @@ fn created(image: &Image) -> i64 {
     image.config.created.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).map_or(0, Timestamp::as_second)
 }
 
+/// When it was made, in nanoseconds: two images of one second come one after the other.
+fn moment(image: &Image) -> i128 {
+    image.config.created.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).map_or(0, Timestamp::as_nanosecond)
+}
+
 fn familiar(names: &[Reference]) -> Vec<String> {
     names.iter().map(Reference::familiar).collect()
 }
@@ -126,6 +131,7 @@ pub fn summary(engine: &Engine, image: &Image) -> Result<Value, Fault> {
 /// What is asked of one image. Its name may have slashes, so the last word of the path says what is asked.
 pub async fn one(
     State(engine): State<Arc<Engine>>,
+    version: Version,
     method: Method,
     Path(rest): Path<String>,
     Query(asked): Asked,
@@ -133,7 +139,7 @@ pub async fn one(
 ) -> Result<Response, Fault> {
     let (name, verb) = rest.rsplit_once('/').unwrap_or((&rest, ""));
     match (&method, verb) {
-        (&Method::GET, "json") => inspect(&engine, name.to_owned()).await,
+        (&Method::GET, "json") => inspect(&engine, name.to_owned(), version).await,
         (&Method::GET, "history") => history(&engine, name.to_owned()).await,
         (&Method::GET, "get") => archives::send(engine, vec![name.to_owned()]).await,
         (&Method::POST, "tag") => tag(&engine, name.to_owned(), &asked).await,
@@ -157,8 +163,36 @@ pub async fn distribution(State(engine): State<Arc<Engine>>, Path(rest): Path<St
     }
 }
 
-async fn inspect(engine: &Arc<Engine>, name: String) -> Result<Response, Fault> {
-    engine.work(move |engine| Ok(Json(details(engine, &engine.store.find(&name, &engine.platform)?)?).into_response())).await
+async fn inspect(engine: &Arc<Engine>, name: String, version: Version) -> Result<Response, Fault> {
+    engine
+        .work(move |engine| {
+            let mut shown = details(engine, &engine.store.find(&name, &engine.platform)?)?;
+            as_of(&mut shown, version);
+            Ok(Json(shown).into_response())
+        })
+        .await
+}
+
+/// Until then an image told of a container that it was made from. docker-compose 1 does not go on without it.
+const NO_CONTAINER: Version = Version(1, 45);
+/// Until then an image's configuration had all that a container's has.
+const OWN_CONFIG: Version = Version(1, 50);
+
+/// Adds what clients of older versions look for. Members of a container that no image has are empty.
+fn as_of(shown: &mut Value, version: Version) {
+    let all = json!({
+        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": false, "AttachStdout": false, "AttachStderr": false, "Tty": false, "OpenStdin": false,
+        "StdinOnce": false, "Env": null, "Cmd": null, "Image": "", "Volumes": null, "WorkingDir": "", "Entrypoint": null, "OnBuild": null, "Labels": null,
+    });
+    if version < NO_CONTAINER {
+        shown["Container"] = json!("");
+        shown["ContainerConfig"] = all.clone();
+    }
+    if let Some(config) = shown["Config"].as_object_mut().filter(|_| version < OWN_CONFIG) {
+        for (key, value) in all.as_object().into_iter().flatten() {
+            config.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
 }
 
 fn details(engine: &Engine, image: &Image) -> Result<Value, Fault> {

@@ -94,6 +94,19 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
             return Err(Fault::not_found(format!("could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found")));
         }
     }
+    let forbidden = |message: &str| Err(Fault { status: StatusCode::FORBIDDEN, message: message.to_owned() });
+    if wish["Name"] == "default" {
+        return forbidden("operation is not permitted on predefined default network ");
+    }
+    if wish["Ingress"] == true {
+        return forbidden("Ingress network can only be global scope network");
+    }
+    if wish["Scope"] == "swarm" {
+        return forbidden("cannot create a swarm scoped network when swarm is not active");
+    }
+    if let Some(other) = wish["IPAM"]["Driver"].as_str().filter(|name| !["", "default"].contains(name)) {
+        return Err(Fault::not_found(format!("could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found")));
+    }
     let ipv6 = wish["EnableIPv6"] == true;
     if ipv6 && !has_ipv6() {
         let what = "IPv6 is switched off in this machine's kernel (it has no /proc/sys/net/ipv6): make the network without --ipv6";

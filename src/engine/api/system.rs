@@ -42,6 +42,8 @@ pub async fn version(State(engine): State<Arc<Engine>>) -> Json<Value> {
             "Details": {"ApiVersion": NEWEST, "MinAPIVersion": OLDEST, "Arch": machine, "Os": "linux", "KernelVersion": kernel, "Experimental": "false"}
         }],
         "Version": version, "ApiVersion": NEWEST, "MinAPIVersion": OLDEST, "Os": "linux", "Arch": machine, "KernelVersion": kernel,
+        // Clients look for them; there is nothing of Go here.
+        "GitCommit": "", "GoVersion": "", "BuildTime": "",
     }))
 }
 
@@ -65,7 +67,7 @@ pub async fn info(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, Faul
                 "IndexServerAddress": "https://index.docker.io/v1/", "ServerVersion": env!("CARGO_PKG_VERSION"),
                 "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Log": ["json-file", "local", "none"], "Authorization": null},
                 "RegistryConfig": registries(engine),
-                "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": false, "RemoteManagers": null},
+                "Swarm": {"NodeID": "", "NodeAddr": "", "Error": "", "LocalNodeState": "inactive", "ControlAvailable": false, "RemoteManagers": null},
                 "Runtimes": {"bottleship": {"path": "bottleship oci"}}, "DefaultRuntime": "bottleship",
                 "SecurityOptions": security(&engine.config), "Labels": engine.config.labels, "Warnings": warnings(engine),
                 "ExperimentalBuild": false, "LiveRestoreEnabled": engine.config.live_restore != Some(false), "Isolation": "", "InitBinary": "docker-init",
@@ -74,7 +76,8 @@ pub async fn info(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, Faul
                 "LoggingDriver": engine.config.log_driver.as_deref().unwrap_or("json-file"), "CgroupDriver": "cgroupfs",
                 "CgroupVersion": if engine.is_unified { "2" } else { "1" }, "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true,
                 "CpuCfsQuota": true, "CPUShares": true, "CPUSet": true, "PidsLimit": true, "OomKillDisable": !engine.is_unified, "IPv4Forwarding": true,
-                "NEventsListener": 0, "Debug": false
+                "NEventsListener": 0, "Debug": false,
+                "GenericResources": null, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "OSVersion": "",
             });
             for (key, value) in more.as_object().into_iter().flatten() {
                 shown[key] = value.clone();
@@ -165,6 +168,12 @@ pub async fn events(State(engine): State<Arc<Engine>>, Query(asked): Asked) -> R
     let filters = Filters::read(asked.get("filters").map(String::as_str), &EVENT_FILTERS)?;
     let since = asked.get("since").map(|text| moment(text)).transpose()?;
     let until = asked.get("until").map(|text| moment(text)).transpose()?;
+    if let (Some(first), Some(last)) = (since, until)
+        && first > last
+    {
+        let given = |key: &str| asked.get(key).map_or("", String::as_str);
+        return Err(Fault::bad(format!("`since` time ({}) cannot be after `until` time ({})", given("since"), given("until"))));
+    }
     let (past, live) = engine.events.listen();
     let (teller, lines) = Lines::new();
     let past: Vec<Event> = past.into_iter().filter(|event| since.is_some_and(|since| event.nanoseconds >= since)).collect();

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Version;
 use super::containers::document;
 use super::images::flag;
 use crate::engine::Engine;
@@ -75,12 +76,15 @@ pub async fn remove(State(engine): Here, Path(name): Path<String>, Query(asked):
     engine.work(move |engine| engine.remove_volume(&name, flag(&asked, "force")).map(|()| StatusCode::NO_CONTENT)).await
 }
 
+/// Since then a prune without `all` leaves volumes with names alone.
+const NAMES_STAY: Version = Version(1, 42);
+
 /// `POST /volumes/prune`: those without a name, unless `all` is asked for.
-pub async fn prune(State(engine): Here, Query(asked): Asked) -> Result<Json<Value>, Fault> {
+pub async fn prune(State(engine): Here, version: Version, Query(asked): Asked) -> Result<Json<Value>, Fault> {
     let filters = Filters::read(asked.get("filters").map(String::as_str), &["all", "label", "label!"])?;
     engine
         .work(move |engine| {
-            let everything = filters.flag("all")?.unwrap_or(false);
+            let everything = filters.flag("all")?.unwrap_or(version < NAMES_STAY);
             let (mut gone, mut bytes) = (Vec::new(), 0);
             for volume in engine.volumes() {
                 let wanted = (everything || volume.anonymous) && filters.fits_labels(Some(&volume.labels));

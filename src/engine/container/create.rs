@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::config::{Config, HostConfig, read};
 use super::network::{asked, hardware};
 use super::record::{Endpoint, Record};
-use super::{Container, mounts, names, now, resources, spec};
+use super::{Container, checks, mounts, names, now, resources, spec};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::kernel::fs;
@@ -34,14 +34,16 @@ impl Engine {
     pub fn create(&self, name: Option<&str>, request: &Value) -> Result<Made, Fault> {
         let (config, host): (Config, HostConfig) = (read(request)?, host_config(request)?);
         let wanted = name.filter(|name| !name.is_empty()).map(names::check).transpose()?;
+        checks::request(&config, &host)?;
         // Whoever brings an image in or removes one waits until the record protects ours.
         let _lease = self.store.lease()?;
         let image = self.image_of(&config.image)?;
         let config = complete(merged(config, &image.config.config))?;
         let host = self.usual_host(host);
         let warnings = resources::check(&host, self.machine_processors())?;
-        spec::check(&config, &host)?;
+        spec::check(&host)?;
         self.linked(host.links.as_deref())?;
+        self.check_joined(&host)?;
         let mut record = Record {
             id: names::random_id(),
             created: now(),
@@ -89,6 +91,14 @@ impl Engine {
         put(&mut host.runtime, "runc");
         if host.shm_size == 0 {
             host.shm_size = 64 << 20;
+        }
+        // Memory and swap together: as much swap as memory, where only that was said.
+        if host.memory > 0 && host.memory_swap == 0 {
+            host.memory_swap = host.memory.saturating_mul(2);
+        }
+        // Version 2 of cgroups has no such switch.
+        if !self.is_unified {
+            host.oom_kill_disable.get_or_insert(false);
         }
         if host.privileged {
             host.masked_paths = None;

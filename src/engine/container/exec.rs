@@ -14,6 +14,7 @@ use super::state::Status;
 use super::{Container, names, spec};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
+use crate::engine::keys::Keys;
 use crate::kernel::fs;
 use crate::kernel::root::Root;
 use crate::oci::runtime::hold::{Frame, Hold, Wants};
@@ -33,6 +34,8 @@ pub struct Wish {
     pub attach_stdin: bool,
     pub attach_stderr: bool,
     pub attach_stdout: bool,
+    // Go reads names of any case, and docker-py writes this one so.
+    #[serde(alias = "detachKeys")]
     pub detach_keys: String,
     pub env: Vec<String>,
     pub working_dir: String,
@@ -102,6 +105,7 @@ impl Engine {
         if wish.cmd.is_empty() {
             return Err(Fault::bad("No exec command specified"));
         }
+        Keys::read(Some(wish.detach_keys.as_str()))?;
         let id = names::random_id();
         let words = wish.cmd.join(" ");
         let exec = Exec { id: id.clone(), container: container.id.clone(), wish, started: false, running: false, pid: 0, exit_code: None };
@@ -234,7 +238,7 @@ impl Engine {
         let own: Value = serde_json::from_str(&fs::read(&bundle_file)?).unwrap_or_default();
         let mut process = json!({
             "terminal": wish.tty,
-            "user": {"uid": account.uid, "gid": account.gid, "additionalGids": if crate::kernel::ids::single() { Vec::new() } else { account.groups }},
+            "user": {"uid": account.uid, "gid": account.gid, "additionalGids": account.supplementary()},
             "args": wish.cmd, "env": environment, "cwd": directory,
             "capabilities": bundle::capabilities(account.uid, &names),
             "noNewPrivileges": own["process"]["noNewPrivileges"], "rlimits": own["process"]["rlimits"],

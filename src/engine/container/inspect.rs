@@ -89,7 +89,7 @@ pub fn mount(point: &super::record::MountPoint) -> Value {
 /// An endpoint as the API shows it.
 pub fn endpoint(endpoint: &Endpoint, names: &Value) -> Value {
     json!({
-        "IPAMConfig": endpoint.wanted, "Links": endpoint.links, "Aliases": endpoint.aliases, "MacAddress": endpoint.mac_address,
+        "IPAMConfig": endpoint.wanted, "Links": endpoint.links, "Aliases": endpoint.aliases, "MacAddress": if endpoint.mac_address.is_empty() { &endpoint.wanted_mac } else { &endpoint.mac_address },
         "DriverOpts": endpoint.driver_opts, "GwPriority": 0, "NetworkID": endpoint.network_id, "EndpointID": endpoint.endpoint_id,
         "Gateway": endpoint.gateway, "IPAddress": endpoint.address, "IPPrefixLen": endpoint.prefix,
         "IPv6Gateway": endpoint.gateway6, "GlobalIPv6Address": endpoint.address6, "GlobalIPv6PrefixLen": endpoint.prefix6, "DNSNames": names,

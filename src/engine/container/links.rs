@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::Container;
 use super::record::{Endpoint, Record};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
@@ -26,6 +27,22 @@ impl Engine {
             Ok((alias.rsplit('/').next().unwrap_or(alias).to_owned(), found.record()))
         };
         links.unwrap_or_default().iter().map(one).collect()
+    }
+
+    /// Has a container forget the link of this alias. What its program knows of it already, it keeps. The caller holds its turn.
+    ///
+    /// # Errors
+    /// There is no such link.
+    pub fn unlink(&self, container: &Container, alias: &str) -> Result<(), Fault> {
+        let record = container.record();
+        let is_it = |link: &String| link.rsplit([':', '/']).next() == Some(alias);
+        if !record.host.links.iter().flatten().any(is_it) {
+            return Err(Fault::not_found(format!("No such link: /{}/{alias}", record.name)));
+        }
+        container.change(|record| record.host.links.iter_mut().for_each(|links| links.retain(|link| !is_it(link))))?;
+        self.open_links()?;
+        let record = container.record();
+        if record.state.is_running() { self.network_files(container, &record).map(drop) } else { Ok(()) }
     }
 
     /// The names that links give in one network. A container that does not run has none.

@@ -43,6 +43,7 @@ impl Engine {
         // Whoever asks for a state, or for the last few, means those that do not run too.
         let all = all || limit.is_some() || !filters.values("status").is_empty() || !filters.values("exited").is_empty();
         let bounds = self.bounds(filters)?;
+        judged(filters)?;
         for container in self.containers.all() {
             let record = container.record();
             let shown = all || record.state.is_running() || record.state.status == Status::Restarting;
@@ -150,6 +151,18 @@ impl Engine {
             record.image.strip_prefix("sha256:").unwrap_or(&record.image).chars().take(12).collect()
         }
     }
+}
+
+/// Judges values that are one of a few words, or numbers.
+fn judged(filters: &Filters) -> Result<(), Fault> {
+    if let Some(wrong) = filters.values("health").iter().find(|word| !["none", "starting", "healthy", "unhealthy"].contains(&word.as_str()))
+    {
+        return Err(Fault::bad(format!("unrecognized filter value for health: {wrong}")));
+    }
+    if let Some(wrong) = filters.values("exited").iter().find(|code| code.parse::<i32>().is_err()) {
+        return Err(Fault::bad(format!("invalid filter 'exited={wrong}'")));
+    }
+    filters.flag("is-task").map(drop)
 }
 
 /// A `name` filter is a piece of the name, or a pattern with `^`, `$` and `.*`.

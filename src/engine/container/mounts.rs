@@ -30,7 +30,7 @@ pub fn points(engine: &Engine, record: &Record) -> Result<Vec<MountPoint>, Fault
         add(point)?;
     }
     for bind in record.host.binds.iter().flatten() {
-        add(short(engine, bind)?)?;
+        add(short(engine, bind, &record.host.volume_driver)?)?;
     }
     for mount in record.host.mounts.iter().flatten() {
         add(long(engine, mount)?)?;
@@ -63,7 +63,7 @@ fn inherited(engine: &Engine, host: &HostConfig) -> Result<Vec<MountPoint>, Faul
 }
 
 /// `source:destination[:options]`, `name:destination`, `destination`.
-fn short(engine: &Engine, text: &str) -> Result<MountPoint, Fault> {
+fn short(engine: &Engine, text: &str, driver: &str) -> Result<MountPoint, Fault> {
     let wrong = || Fault::bad(format!("invalid volume specification: '{text}'"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, destination, mode) = match parts[..] {
@@ -83,8 +83,10 @@ fn short(engine: &Engine, text: &str) -> Result<MountPoint, Fault> {
     let modes: Vec<&str> = mode.split(',').filter(|one| !one.is_empty()).collect();
     let known =
         |one: &&str| ["ro", "rw", "z", "Z", "nocopy", "cached", "delegated", "consistent"].contains(one) || PROPAGATION.contains(one);
-    if let Some(unknown) = modes.iter().find(|one| !known(one)) {
-        return Err(Fault::bad(format!("invalid mode: {unknown}")));
+    // Of each kind one at most: `ro,rw` says nothing.
+    let twice = |kind: &[&str]| modes.iter().filter(|one| kind.contains(*one)).count() > 1;
+    if modes.iter().any(|one| !known(one)) || twice(&["ro", "rw"]) || twice(&["z", "Z"]) || twice(&PROPAGATION) {
+        return Err(Fault::bad(format!("invalid mode: {mode}")));
     }
     let mut point = if source.starts_with('/') {
         // A folder that is missing is made, by the old form of `-v` only.
@@ -94,7 +96,7 @@ fn short(engine: &Engine, text: &str) -> Result<MountPoint, Fault> {
         bind(source, target)
     } else {
         let name = Some(source).filter(|source| !source.is_empty());
-        let volume = engine.make_volume(name, "local", Texts::new(), Texts::new())?;
+        let volume = engine.make_volume(name, driver, Texts::new(), Texts::new())?;
         MountPoint { anonymous: name.is_none(), ..of_volume(engine, &volume.name, target, if mode.is_empty() { "z" } else { mode }) }
     };
     mode.clone_into(&mut point.mode);
@@ -144,10 +146,23 @@ fn long(engine: &Engine, mount: &Mount) -> Result<MountPoint, Fault> {
     if target == "/" {
         return Err(wrong("invalid specification: destination can't be '/'".to_owned()));
     }
+    let given = [("BindOptions", &mount.bind_options), ("VolumeOptions", &mount.volume_options), ("TmpfsOptions", &mount.tmpfs_options)];
+    let own = match mount.kind.as_str() {
+        "bind" => "BindOptions",
+        "volume" => "VolumeOptions",
+        "tmpfs" => "TmpfsOptions",
+        _ => return Err(wrong("mount type unknown".to_owned())),
+    };
+    if let Some((other, _)) = given.iter().find(|(name, options)| *name != own && options.is_some()) {
+        return Err(wrong(format!("field {other} must not be specified")));
+    }
     let mut point = match mount.kind.as_str() {
         "bind" => {
             if mount.source.is_empty() {
                 return Err(wrong("field Source must not be empty".to_owned()));
+            }
+            if !mount.source.starts_with('/') {
+                return Err(wrong(format!("invalid mount path: '{}' mount path must be absolute", mount.source)));
             }
             let make = mount.bind_options.as_ref().is_some_and(|options| options["CreateMountpoint"] == true);
             if make && !Path::new(&mount.source).exists() {
@@ -156,7 +171,11 @@ fn long(engine: &Engine, mount: &Mount) -> Result<MountPoint, Fault> {
             if !Path::new(&mount.source).exists() {
                 return Err(wrong(format!("bind source path does not exist: {}", mount.source)));
             }
-            let propagation = mount.bind_options.as_ref().and_then(|options| options["Propagation"].as_str());
+            let propagation =
+                mount.bind_options.as_ref().and_then(|options| options["Propagation"].as_str()).filter(|word| !word.is_empty());
+            if let Some(unknown) = propagation.filter(|word| !PROPAGATION.contains(word)) {
+                return Err(wrong(format!("invalid propagation mode: {unknown}")));
+            }
             MountPoint { propagation: propagation.unwrap_or("rprivate").to_owned(), ..bind(&mount.source, target) }
         }
         "volume" => {
@@ -171,14 +190,16 @@ fn long(engine: &Engine, mount: &Mount) -> Result<MountPoint, Fault> {
             let volume = engine.make_volume(name, &kind, labels, driver)?;
             MountPoint { anonymous: name.is_none(), no_copy: options["NoCopy"] == true, ..of_volume(engine, &volume.name, target, "z") }
         }
-        "tmpfs" => {
+        _ => {
+            if !mount.source.is_empty() {
+                return Err(wrong("field Source must not be specified".to_owned()));
+            }
             let options = mount.tmpfs_options.clone().unwrap_or_default();
             let size = options["SizeBytes"].as_u64().map(|bytes| format!("size={bytes}"));
             let mode = options["Mode"].as_u64().map(|mode| format!("mode={mode:o}"));
             let options = size.into_iter().chain(mode).collect();
             MountPoint { kind: "tmpfs".to_owned(), destination: target, writable: true, options, ..MountPoint::default() }
         }
-        other => return Err(Fault::bad(format!("mount type unknown: \"{other}\""))),
     };
     point.writable &= !mount.read_only;
     Ok(point)

@@ -69,7 +69,7 @@ pub fn number(port: &str) -> Result<(u16, bool), Fault> {
 }
 
 /// The first and the last port of `8080`, `8000-8010`, or nothing: any.
-fn range(text: &str) -> Option<(u16, u16)> {
+pub fn range(text: &str) -> Option<(u16, u16)> {
     match text.split_once('-') {
         _ if text.is_empty() => Some((0, 0)),
         None => text.parse().ok().map(|port| (port, port)),

@@ -1,5 +1,7 @@
 //! Limits: what a request may ask for, and `linux.resources` for it.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::config::HostConfig;
@@ -9,6 +11,9 @@ use crate::engine::error::Fault;
 const LEAST_MEMORY: i64 = 6 << 20;
 /// The period that `--cpus` counts in, in microseconds.
 const PERIOD: i64 = 100_000;
+/// The processors and memory nodes of the machine, as cpuset lists them.
+const CPUS: &str = "/sys/devices/system/cpu/online";
+const NODES: &str = "/sys/devices/system/node/online";
 
 /// Judges the limits, and says what should be known about them.
 ///
@@ -28,6 +33,9 @@ pub fn check(host: &HostConfig, processors: usize) -> Result<Vec<String>, Fault>
     if host.memory > 0 && host.memory_reservation > 0 && host.memory < host.memory_reservation {
         return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
     }
+    if host.memory_reservation != 0 && host.memory_reservation < LEAST_MEMORY {
+        return bad("Minimum memory reservation allowed is 6MB");
+    }
     if host.memory_swappiness.is_some_and(|value| !(-1..=100).contains(&value)) {
         return Err(Fault::bad(format!("Invalid value: {}, valid memory swappiness range is 0-100", host.memory_swappiness.unwrap_or(0))));
     }
@@ -45,6 +53,8 @@ pub fn check(host: &HostConfig, processors: usize) -> Result<Vec<String>, Fault>
     if host.cpu_quota > 0 && host.cpu_quota < 1000 {
         return bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
     }
+    numbers(&host.cpuset_cpus, "cpus", "CPUs", CPUS)?;
+    numbers(&host.cpuset_mems, "mems", "memory nodes", NODES)?;
     if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
         return bad("Range of blkio weight is from 10 to 1000");
     }
@@ -55,6 +65,30 @@ pub fn check(host: &HostConfig, processors: usize) -> Result<Vec<String>, Fault>
         return bad("SHM size can not be less than 0");
     }
     Ok(Vec::new())
+}
+
+/// Judges a list of processors or memory nodes: `0-2,4`. `online` is the kernel's file of those that there are; without it only the list is judged.
+fn numbers(list: &str, kind: &str, people: &str, online: &str) -> Result<(), Fault> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let wanted = ranges(list).ok_or_else(|| Fault::bad(format!("Invalid value {list} for cpuset {kind}: invalid format: {list}")))?;
+    let Ok(text) = crate::kernel::fs::read(Path::new(online)) else { return Ok(()) };
+    let there = ranges(text.trim()).unwrap_or_default();
+    let has = |number: u32| there.iter().any(|(first, last)| (*first..=*last).contains(&number));
+    if wanted.iter().all(|(first, last)| has(*first) && has(*last)) {
+        return Ok(());
+    }
+    Err(Fault::bad(format!("Requested {people} are not available - requested {list}, available: {}", text.trim())))
+}
+
+/// The first and last of each range of `0-2,4`.
+fn ranges(list: &str) -> Option<Vec<(u32, u32)>> {
+    let one = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some((first.trim().parse().ok()?, last.trim().parse().ok()?)).filter(|(first, last): &(u32, u32)| first <= last)
+    };
+    list.split(',').map(one).collect()
 }
 
 /// `linux.resources` without device rules.
@@ -103,6 +137,10 @@ mod tests {
             "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
         );
         assert!(refused(|host| (host.memory, host.memory_swap) = (20 << 20, 10 << 20)).starts_with("Minimum memoryswap limit"));
+        assert_eq!(refused(|host| host.memory_reservation = 1), "Minimum memory reservation allowed is 6MB");
+        assert_eq!(refused(|host| host.cpuset_cpus = "x".into()), "Invalid value x for cpuset cpus: invalid format: x");
+        assert!(refused(|host| host.cpuset_cpus = "0-99999".into()).starts_with("Requested CPUs are not available - requested 0-99999"));
+        assert!(check(&HostConfig { cpuset_cpus: "0".into(), ..HostConfig::default() }, 2).is_ok());
         assert!(check(&HostConfig::default(), 2).unwrap().is_empty());
     }
 

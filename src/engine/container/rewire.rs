@@ -35,6 +35,9 @@ impl Engine {
         if network.pools().is_empty() {
             return Err(Fault::bad("container cannot be connected to multiple networks with one of the networks in private (none) mode"));
         }
+        if network.is_default() && endpoint.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty()) {
+            return Err(Fault::bad("invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks"));
+        }
         endpoint.network_id.clone_from(&network.id);
         let one = Arc::clone(container);
         let pid = record.state.pid;

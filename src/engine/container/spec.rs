@@ -60,7 +60,7 @@ pub struct Security {
 ///
 /// # Errors
 /// An unknown capability, limit or option; what this engine does not do.
-pub fn check(config: &Config, host: &HostConfig) -> Result<(), Fault> {
+pub fn check(host: &HostConfig) -> Result<(), Fault> {
     capabilities(host)?;
     security(host)?;
     rlimits(host, &BTreeMap::new())?;
@@ -99,9 +99,6 @@ pub fn check(config: &Config, host: &HostConfig) -> Result<(), Fault> {
         return Err(Fault::bad(
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
         ));
-    }
-    if host.network_mode == "host" && !config.hostname.is_empty() && host.uts_mode == "host" {
-        return Err(Fault::bad("conflicting options: hostname and the UTS mode"));
     }
     Ok(())
 }
@@ -279,7 +276,7 @@ fn process(record: &Record, start: &Start<'_>, names: &[String], security: &Secu
     variables.extend(linked);
     let mut process = json!({
         "terminal": config.tty,
-        "user": {"uid": account.uid, "gid": account.gid, "additionalGids": account.groups},
+        "user": {"uid": account.uid, "gid": account.gid, "additionalGids": account.supplementary()},
         "args": words, "env": variables, "cwd": directory,
         "capabilities": bundle::capabilities(account.uid, names),
         "noNewPrivileges": security.no_new_privileges.unwrap_or(start.no_new_privileges),

@@ -14,7 +14,7 @@ use super::{Container, files, logging, now};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::kernel::root::Root;
-use crate::kernel::{fs, ids, lock};
+use crate::kernel::{fs, lock};
 use crate::oci::accounts;
 use crate::oci::runtime::{self, ContainerId};
 
@@ -244,10 +244,6 @@ fn with_groups(mut account: accounts::Account, root: &Root, record: &Record) -> 
         if !account.groups.contains(&named.gid) {
             account.groups.push(named.gid);
         }
-    }
-    // A user namespace without setgroups(2) has no further groups to give.
-    if ids::single() {
-        account.groups.clear();
     }
     Ok(account)
 }

@@ -72,6 +72,10 @@ impl Engine {
         let _turn = container.turn.lock().await;
         let record = container.record();
         let mut host = record.host.clone();
+        if wish.memory_swap == 0 && host.memory_swap > 0 && wish.memory > host.memory_swap {
+            let why = "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time";
+            return Err(Fault::conflict(why));
+        }
         merge(&mut host, &wish);
         let policy: Option<RestartPolicy> = request.get("RestartPolicy").filter(|policy| !policy.is_null()).map(read).transpose()?;
         if let Some(policy) = policy.filter(|policy| !policy.name.is_empty()) {
@@ -81,7 +85,7 @@ impl Engine {
             host.restart_policy = policy;
         }
         let warnings = resources::check(&host, self.machine_processors())?;
-        super::spec::check(&record.config, &host)?;
+        super::spec::check(&host)?;
         let wanted = resources::resources(&host);
         if record.state.is_running() && wanted != resources::resources(&record.host) {
             let limits = wanted.clone();

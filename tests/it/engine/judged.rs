@@ -1,0 +1,200 @@
+//! What dockerd refuses or does when a request is made, found by sending the same requests to Debian's `dockerd`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::containers::{Confined, docker};
+use super::text;
+
+/// Sends a document.
+fn send(here: &Confined, path: &str, body: &Value) -> (u16, String) {
+    let file = here.engine.path("body.json");
+    fs::write(&file, body.to_string()).expect("write a request");
+    here.engine.sent("POST", path, &file)
+}
+
+/// The message of a request that is refused.
+fn refused(here: &Confined, path: &str, body: &Value, status: u16) -> String {
+    let (found, said) = send(here, path, body);
+    assert_eq!(found, status, "{path} {body}: {said}");
+    let said: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{path}: {error}: {said}"));
+    said["message"].as_str().expect("a message").to_owned()
+}
+
+#[test]
+fn a_container_that_contradicts_itself_is_refused_and_nothing_is_made() {
+    if !docker("a_container_that_contradicts_itself_is_refused_and_nothing_is_made") {
+        return;
+    }
+    let here = Confined::start();
+    let mount = |options: Value| {
+        let mut mount = json!({"Type": "bind", "Source": "/tmp", "Target": "/t"});
+        options.as_object().into_iter().flatten().for_each(|(key, value)| mount[key] = value.clone());
+        json!({"Mounts": [mount]})
+    };
+    let table = [
+        (json!({"MemoryReservation": 1}), "Minimum memory reservation allowed is 6MB"),
+        (json!({"CpusetCpus": "x"}), "Invalid value x for cpuset cpus: invalid format: x"),
+        (json!({"PidMode": "container:nosuch"}), "No such container: nosuch"),
+        (json!({"Runtime": "nosuch"}), "unknown or invalid runtime name: nosuch"),
+        (json!({"ExtraHosts": ["x:y"]}), "invalid IP address in add-host: \"y\""),
+        (json!({"PortBindings": {"80/tcp": [{"HostPort": "x"}]}}), "invalid port specification: \"x\""),
+        (json!({"Tmpfs": {"/": ""}}), "invalid specification: destination can't be '/'"),
+        (json!({"Binds": ["data:/b:ro,rw"]}), "invalid mode: ro,rw"),
+        (mount(json!({"Source": "rel"})), "invalid mount config for type \"bind\": invalid mount path: 'rel' mount path must be absolute"),
+        (mount(json!({"BindOptions": {"Propagation": "x"}})), "invalid mount config for type \"bind\": invalid propagation mode: x"),
+        (mount(json!({"VolumeOptions": {}})), "invalid mount config for type \"bind\": field VolumeOptions must not be specified"),
+        (mount(json!({"Type": "tmpfs"})), "invalid mount config for type \"tmpfs\": field Source must not be specified"),
+        (mount(json!({"Type": "npipe"})), "invalid mount config for type \"npipe\": mount type unknown"),
+        (json!({"StorageOpt": {"size": "1G"}}), "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"),
+    ];
+    for (host, message) in table {
+        assert_eq!(refused(&here, "/containers/create", &json!({"Image": "base:1", "Cmd": ["true"], "HostConfig": host}), 400), message);
+    }
+    let health = json!({"Image": "base:1", "Cmd": ["true"], "Healthcheck": {"Test": ["CMD", "true"], "Timeout": -1}});
+    assert_eq!(refused(&here, "/containers/create", &health, 400), "Timeout in Healthcheck cannot be less than 1ms");
+    assert_eq!(here.said(&["ps", "-aq"]), "");
+    assert_eq!(here.said(&["volume", "ls", "-q"]), "", "a refused mount makes no volume");
+    // Lists say which of their values makes no sense, also where there is nothing to list.
+    for (filter, message) in [
+        ("%7B%22health%22%3A%5B%22x%22%5D%7D", "unrecognized filter value for health: x"),
+        ("%7B%22exited%22%3A%5B%22x%22%5D%7D", "invalid filter 'exited=x'"),
+    ] {
+        assert_eq!(here.engine.refused("GET", &format!("/containers/json?filters={filter}"), 400), message);
+    }
+    assert_eq!(here.engine.refused("GET", "/events?since=5&until=1", 400), "`since` time (5) cannot be after `until` time (1)");
+    assert_eq!(here.engine.ask("GET", "/plugins"), (200, "[]".to_owned()));
+}
+
+#[test]
+fn memory_with_swap_is_twice_the_memory_and_bounds_an_update() {
+    if !docker("memory_with_swap_is_twice_the_memory_and_bounds_an_update") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["create", "--name", "tight", "-m", "64m", "--network", "none", "base:1", "true"]);
+    assert_eq!(here.said(&["inspect", "-f", "{{.HostConfig.MemorySwap}}", "tight"]), "134217728\n");
+    let said = here.fails(&["update", "-m", "256m", "tight"], 1);
+    assert!(
+        said.contains("Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"),
+        "{said}"
+    );
+    here.said(&["update", "-m", "256m", "--memory-swap", "-1", "tight"]);
+    assert_eq!(here.said(&["inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}", "tight"]), "268435456 -1\n");
+}
+
+#[test]
+fn a_program_has_its_own_group_among_the_others() {
+    if !docker("a_program_has_its_own_group_among_the_others") {
+        return;
+    }
+    let here = Confined::start();
+    // CVE-2022-36109: without it a program could give up its group, and with it what the group is denied.
+    let groups = "while read key value; do [ $key = Groups: ] && echo $value; done < /proc/self/status; true";
+    for (user, wanted) in [("0", "0\n"), ("7:8", "8\n")] {
+        assert_eq!(here.said(&["run", "--rm", "--network", "none", "--user", user, "base:1", "sh", "-c", groups]), wanted);
+    }
+    let more = ["run", "--rm", "--network", "none", "--user", "7:8", "--group-add", "9", "base:1", "sh", "-c", groups];
+    assert_eq!(here.said(&more), "8 9\n");
+    here.said(&["run", "-d", "--network", "none", "--name", "runs", "--user", "7:8", "base:1", "sleep", "1000"]);
+    assert_eq!(here.said(&["exec", "runs", "sh", "-c", groups]), "8\n");
+}
+
+#[test]
+fn networks_that_only_a_swarm_has_are_refused() {
+    let engine = super::Engine::start();
+    let create = |wish: Value| {
+        let file = engine.path("body.json");
+        fs::write(&file, wish.to_string()).expect("write a request");
+        let (status, said) = engine.sent("POST", "/networks/create", &file);
+        let said: Value = serde_json::from_str(&said).expect("a document");
+        (status, said["message"].as_str().expect("a message").to_owned())
+    };
+    for (wish, status, message) in [
+        (json!({"Name": "default"}), 403, "operation is not permitted on predefined default network "),
+        (json!({"Name": "x1", "Ingress": true}), 403, "Ingress network can only be global scope network"),
+        (json!({"Name": "x1", "Scope": "swarm"}), 403, "cannot create a swarm scoped network when swarm is not active"),
+        (
+            json!({"Name": "x1", "IPAM": {"Driver": "nosuch"}}),
+            404,
+            "could not find plugin nosuch in v1 plugin registry: plugin \"nosuch\" not found",
+        ),
+    ] {
+        assert_eq!(create(wish), (status, message.to_owned()));
+    }
+}
+
+#[test]
+fn a_link_is_removed_and_both_containers_stay() {
+    if !docker("a_link_is_removed_and_both_containers_stay") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["run", "-d", "--name", "db1", "base:1", "sleep", "1000"]);
+    here.said(&["run", "-d", "--name", "web1", "--link", "db1:store", "base:1", "sleep", "1000"]);
+    let hosts = || here.said(&["exec", "web1", "cat", "/etc/hosts"]);
+    assert!(hosts().contains("store"), "{}", hosts());
+    assert_eq!(here.said(&["rm", "--link", "web1/store"]), "web1/store\n");
+    assert!(!hosts().contains("store"), "{}", hosts());
+    assert_eq!(here.said(&["ps", "--format", "{{.Names}}"]), "web1\ndb1\n");
+    assert_eq!(here.engine.refused("DELETE", "/containers/web1/store?link=1", 404), "No such link: /web1/store");
+    assert!(here.fails(&["rm", "--link", "web1"], 1).contains("cannot remove the default link name of the container"));
+}
+
+#[test]
+fn old_versions_mean_what_they_meant() {
+    if !docker("old_versions_mean_what_they_meant") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["network", "create", "named"]);
+    let id = here.said(&["run", "-d", "--name", "one", "--network", "named", "--network-alias", "also", "base:1", "sleep", "1000"]);
+    let aliases = |version: &str| {
+        let shown = here.engine.json(&format!("{version}/containers/one/json"));
+        shown["NetworkSettings"]["Networks"]["named"]["Aliases"].clone()
+    };
+    assert_eq!(aliases("/v1.45"), json!(["also"]));
+    assert_eq!(aliases("/v1.44"), json!(["also", id[..12]]));
+    let image = |version: &str| here.engine.json(&format!("{version}/images/base:1/json"));
+    let (old, older, new) = (image("/v1.49"), image("/v1.44"), image("/v1.50"));
+    assert_eq!((&old["Config"]["Hostname"], &old["ContainerConfig"]), (&json!(""), &Value::Null));
+    assert_eq!(older["ContainerConfig"]["Volumes"], Value::Null);
+    assert!(older["ContainerConfig"].is_object() && new["Config"].get("Hostname").is_none(), "{older} {new}");
+    here.said(&["volume", "create", "kept"]);
+    let pruned = |version: &str| here.engine.ask("POST", &format!("{version}/volumes/prune")).1;
+    assert!(pruned("/v1.42").contains("\"VolumesDeleted\":null"));
+    assert!(pruned("/v1.41").contains("\"VolumesDeleted\":[\"kept\"]"));
+}
+
+#[test]
+fn keys_that_detach_are_read_as_docker_py_writes_them() {
+    if !docker("keys_that_detach_are_read_as_docker_py_writes_them") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["run", "-d", "--network", "none", "--name", "held", "base:1", "sleep", "1000"]);
+    for key in ["DetachKeys", "detachKeys"] {
+        let said = refused(&here, "/containers/held/exec", &json!({"Cmd": ["true"], key: "x-y"}), 400);
+        assert_eq!(said, "Invalid detach keys (x-y) provided", "{key}");
+    }
+}
+
+#[test]
+fn of_two_dockerfiles_the_first_counts_and_of_two_hosts_both() {
+    let engine = super::Engine::with_image();
+    let context = engine.path("context");
+    fs::create_dir_all(&context).expect("make a context");
+    fs::write(context.join("own"), "FROM base:1\nLABEL from=context\n").expect("write a Dockerfile");
+    let tar = engine.path("context.tar");
+    engine.sandbox.program("tar").args(["-C", &text(&context), "-cf", &text(&tar), "."]).succeeds();
+    // docker-py sends the text of the Dockerfile behind its name.
+    let (status, told) = engine.sent("POST", "/build?t=app:1&dockerfile=own&dockerfile=FROM%20nosuch", &tar);
+    assert!(status == 200 && told.contains("Successfully tagged app:1"), "{status} {told}");
+    assert_eq!(engine.json("/images/app:1/json")["Config"]["Labels"]["from"], "context");
+    let hosts = "FROM base:1\nRUN cat /etc/hosts\n";
+    fs::write(context.join("Dockerfile"), hosts).expect("write a Dockerfile");
+    engine.sandbox.program("tar").args(["-C", &text(&context), "-cf", &text(&tar), "."]).succeeds();
+    let (_, told) = engine.sent("POST", "/build?extrahosts=one.test:10.0.0.1&extrahosts=two.test:10.0.0.2", &tar);
+    assert!(told.contains("10.0.0.1\\tone.test") && told.contains("10.0.0.2\\ttwo.test"), "{told}");
+}
