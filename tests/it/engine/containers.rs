@@ -16,9 +16,9 @@ pub struct Confined {
 impl Drop for Confined {
     fn drop(&mut self) {
         // What is left goes with the namespaces; a cgroup would stay, so containers are removed by name first.
-        let all = self.engine.docker(&["ps", "-aq"]).output().stdout;
+        let all = self.engine.ours(&["ps", "-aq"]).output().stdout;
         for id in all.lines() {
-            self.engine.docker(&["rm", "-fv", id]).output();
+            self.engine.ours(&["rm", "-fv", id]).output();
         }
         // The cgroup above those of containers stays, as dockerd's does; with namespaces of its own it is the machine's all the same.
         for tree in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
