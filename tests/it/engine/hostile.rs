@@ -76,6 +76,38 @@ fn cve_2022_23648_volumes_of_an_image_do_not_show_the_machine() {
     assert_eq!(fs::read_dir(&canary).expect("the canary").count(), 1);
 }
 
+/// An image may bear any label, those with the names of our own too: what a container may do is said by whoever makes it, and by nobody else.
+#[test]
+fn cve_2026_53488_labels_of_an_image_steer_nothing() {
+    const NAMES: [&str; 7] = [
+        "bottleship.fidelity",
+        "io.bottleship.build.cache",
+        "org.bottleship.version",
+        "com.docker.volume.anonymous",
+        "com.docker.network.bridge.enable_icc",
+        "cdi.k8s.io/device",
+        "com.docker.swarm.service.id",
+    ];
+    let engine = Engine::with_image();
+    let tree = text(&engine.path("root.tar"));
+    let made = |name: &str, labels: &[String]| {
+        let mut words: Vec<&str> = vec!["import", "--change", "VOLUME /data", "--change", "CMD [\"sh\"]"];
+        labels.iter().for_each(|label| words.extend(["--change", label]));
+        engine.ours(&[&words[..], &[&tree, name]].concat()).succeeds();
+        let id = engine.ours(&["create", "--network", "none", name]).succeeds().stdout;
+        let shown = engine.json(&format!("/containers/{}/json", id.trim()));
+        let volume = shown["Mounts"][0]["Name"].as_str().expect("a volume").to_owned();
+        let mounts = shown["Mounts"].to_string().replace(&volume, "VOLUME");
+        let volume = engine.json(&format!("/volumes/{volume}"));
+        (shown["HostConfig"].clone(), mounts, volume["Labels"].clone(), shown["Config"]["Labels"].clone())
+    };
+    let plain = made("plain:1", &[]);
+    let labelled = made("labelled:1", &NAMES.map(|name| format!("LABEL {name}=privileged")));
+    assert_eq!((&plain.0, &plain.1, &plain.2), (&labelled.0, &labelled.1, &labelled.2));
+    // They are there, and nothing but words.
+    assert!(NAMES.iter().all(|name| labelled.3[*name] == "privileged"), "{}", labelled.3);
+}
+
 #[test]
 fn cve_2026_50195_a_load_tells_whose_name_it_takes() {
     let engine = Engine::with_image();

@@ -168,7 +168,10 @@ const ROWS: &[(&str, Proof)] = &[
         "CVE-2021-41190",
         Both(&["a_manifest_that_is_a_page_or_nothing"], &[("src/oci/image/spec.rs", "a_text_that_could_be_read_in_two_ways_is_refused")]),
     ),
-    ("CVE-2022-23648, CVE-2026-53488, CVE-2026-53492", Tests(&["cve_2022_23648_volumes_of_an_image_do_not_show_the_machine"])),
+    (
+        "CVE-2022-23648, CVE-2026-53488, CVE-2026-53492",
+        Tests(&["cve_2022_23648_volumes_of_an_image_do_not_show_the_machine", "cve_2026_53488_labels_of_an_image_steer_nothing"]),
+    ),
     ("CVE-2026-50195", Tests(&["cve_2026_50195_a_load_tells_whose_name_it_takes"])),
     (
         "CVE-2014-5277, passwords for strangers",
