@@ -58,6 +58,8 @@ pub enum Outcome {
     NotHere(String),
     /// Exempt, with the author's reason.
     Exempt(String),
+    /// It failed so, and did not when the unit was proved once more.
+    Flaky(String),
 }
 
 /// One line of the report.

@@ -55,6 +55,14 @@ fn command() -> Command {
                 .help("Of a lab only these proofs; lessons are proved whole"),
         )
         .arg(
+            Arg::new("retries")
+                .long("retries")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(0..=5))
+                .default_value("0")
+                .help("How often a unit that failed is proved once more at the end; what passes then is told as flaky"),
+        )
+        .arg(
             Arg::new("report")
                 .long("report")
                 .value_name("FILE")
@@ -126,8 +134,18 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     rows.extend(unreadable.into_iter().map(not_read));
     let unreadable = rows.len() - 1;
     rows.iter().for_each(|row| report.tell(row));
+    let once = |unit: &str| prove_one(&course, folder.clone(), unit, &how, &bottle, state, &report);
     for unit in &units {
-        rows.extend(prove_one(&course, folder.clone(), unit, &how, &bottle, state, &report)?);
+        rows.extend(once(unit)?);
+    }
+    for _ in 0..arguments.get_one::<u32>("retries").copied().unwrap_or(0) {
+        for unit in units.iter().filter(|unit| rows.iter().any(|row| row.unit == **unit && row.failed())).cloned().collect::<Vec<_>>() {
+            println!("once more: {unit}");
+            let later = once(&unit)?;
+            let (earlier, others) = rows.into_iter().partition(|row: &Row| row.unit == unit);
+            rows = others;
+            rows.extend(with_flaky(earlier, later));
+        }
     }
     if itself || all && how.only.is_empty() && !arguments.get_flag("lessons") {
         for row in prove_the_prover(&bottle, state)? {
@@ -161,6 +179,17 @@ fn readable(course: &Course, asked: Vec<String>) -> Result<(Vec<String>, Vec<&Br
 fn not_read(broken: &Broken) -> Row {
     let problems: Vec<String> = broken.problems.iter().map(ToString::to_string).collect();
     Row { unit: broken.id.clone(), proof: "read", subject: "file".to_owned(), outcome: Outcome::Failed(problems.join("; ")) }
+}
+
+/// The rows of a unit that was proved once more. If nothing failed this time, what failed before is flaky.
+fn with_flaky(earlier: Vec<Row>, mut later: Vec<Row>) -> Vec<Row> {
+    if !later.iter().any(Row::failed) {
+        later.extend(earlier.into_iter().filter_map(|row| match row.outcome {
+            Outcome::Failed(why) | Outcome::Flaky(why) => Some(Row { outcome: Outcome::Flaky(why), ..row }),
+            _ => None,
+        }));
+    }
+    later
 }
 
 /// How much is proved.
@@ -247,8 +276,9 @@ impl Report {
             println!("{}", serde_json::json!({ "units": units, "sums": sums }));
             return;
         }
-        for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::Exempt(_))) {
-            println!("exempt   {:<4} {} {}: {}", row.proof, row.unit, row.subject, words(&row.outcome).1);
+        for row in rows.iter().filter(|row| matches!(row.outcome, Outcome::Exempt(_) | Outcome::Flaky(_))) {
+            let (word, why) = words(&row.outcome);
+            println!("{word:<8} {:<4} {} {}: {why}", row.proof, row.unit, row.subject);
         }
         if self.only_failures {
             not_here(rows);
@@ -273,5 +303,19 @@ fn words(outcome: &Outcome) -> (&'static str, &str) {
         Outcome::Failed(why) => ("FAILED", why),
         Outcome::NotHere(why) => ("not here", why),
         Outcome::Exempt(why) => ("exempt", why),
+        Outcome::Flaky(why) => ("flaky", why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_once_and_passes_then_is_flaky_and_what_fails_twice_fails() {
+        let row = |outcome| Row { unit: "u".to_owned(), proof: "P7", subject: "s".to_owned(), outcome };
+        let (failed, proved) = (|| row(Outcome::Failed("2 -> 3".to_owned())), || row(Outcome::Proved(String::new())));
+        assert_eq!(with_flaky(vec![proved(), failed()], vec![proved(), proved()])[2].outcome, Outcome::Flaky("2 -> 3".to_owned()));
+        assert_eq!(with_flaky(vec![failed()], vec![failed()]), [failed()]);
     }
 }

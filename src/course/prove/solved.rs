@@ -10,7 +10,7 @@ use super::super::session::{Past, Session};
 use super::super::unit::Unit;
 use super::super::view::Verdict;
 use super::super::world::{Live, Look, Once, Recorded, World};
-use super::still::{self, Looks, differences};
+use super::still::{self, Looks, differs_now};
 use super::{Error, Outcome, Prover, Row, exempt, mutants, type_on};
 use crate::bottle::Probe;
 use crate::journal::Log;
@@ -125,7 +125,7 @@ fn same_world(prover: &mut Prover<'_>, session: &mut Session, unit: &Unit, begin
             continue;
         }
         session.goto(&step.id).map_err(|error| error.to_string())?;
-        let (changed, restless) = differences(&walked.without_digests(), &Looks::take(session)?.without_digests());
+        let (changed, restless) = differs_now(walked, session, Looks::without_digests)?;
         let outcome = match changed.first() {
             None if restless == 0 => Outcome::Proved("the same snapshot".to_owned()),
             None => Outcome::Proved(format!("the same but for {restless} things that change by themselves")),

@@ -16,26 +16,34 @@ use super::{Outcome, Prover, Row, exempt};
 use crate::bottle::Probe;
 use crate::kernel::poll;
 
-/// How often one side is looked at, and how long from one look to the next.
-const LOOKS: usize = 4;
-const PAUSE: Duration = Duration::from_millis(230);
+/// How long from one look at a side to the next, in milliseconds. They differ, so that a program with a rhythm of its own is not met in the same
+/// moment of it each time.
+const PAUSES: [u64; 3] = [230, 170, 310];
+/// And further ones, once a difference was seen.
+const LONGER: [u64; 10] = [90, 370, 130, 450, 210, 290, 70, 530, 150, 330];
 /// How many checks may change nothing.
 const CHECKS: usize = 20;
 
 /// One side of a comparison: a world looked at several times.
+#[derive(Clone)]
 pub(super) struct Looks(Vec<Value>);
 
 impl Looks {
     /// # Errors
     /// The world is gone.
     pub(super) fn take(session: &Session) -> Result<Looks, String> {
-        let mut looks = vec![snapshot(session)?];
-        while looks.len() < LOOKS {
+        let mut looks = Looks(vec![snapshot(session)?]);
+        looks.go_on(session, &PAUSES)?;
+        Ok(looks)
+    }
+
+    fn go_on(&mut self, session: &Session, pauses: &[u64]) -> Result<(), String> {
+        for pause in pauses {
             // poll(2) on nothing is the clock.
-            poll::readable(&[], Some(PAUSE)).map_err(|error| error.to_string())?;
-            looks.push(snapshot(session)?);
+            poll::readable(&[], Some(Duration::from_millis(*pause))).map_err(|error| error.to_string())?;
+            self.0.push(snapshot(session)?);
         }
-        Ok(Looks(looks))
+        Ok(())
     }
 
     /// What changes while nobody does anything.
@@ -67,8 +75,23 @@ fn without_digests(snapshot: &Value) -> Value {
     things.into()
 }
 
+/// What differs lastingly between a side and the world as it is now, looked at for longer once a difference was seen; and how many things do not
+/// stand still. `only` takes from a side what is to be compared.
+///
+/// # Errors
+/// The world is gone.
+pub(super) fn differs_now(before: &Looks, session: &Session, only: fn(&Looks) -> Looks) -> Result<(Vec<DiffLine>, usize), String> {
+    let mut after = Looks::take(session)?;
+    let told = differences(&only(before), &only(&after));
+    if told.0.is_empty() {
+        return Ok(told);
+    }
+    after.go_on(session, &LONGER)?;
+    Ok(differences(&only(before), &only(&after)))
+}
+
 /// What differs lastingly between two sides, and how many things do not stand still.
-pub(super) fn differences(before: &Looks, after: &Looks) -> (Vec<DiffLine>, usize) {
+fn differences(before: &Looks, after: &Looks) -> (Vec<DiffLine>, usize) {
     let (Some(one), Some(other)) = (before.0.last(), after.0.last()) else { return (Vec::new(), 0) };
     let mut lasting = diff(one, other);
     for old in &before.0 {
@@ -104,7 +127,7 @@ fn changed_by_checks(session: &Session) -> Result<(Vec<DiffLine>, usize), String
             session.judge_at(at, &mut Live { bottle: session.bottle() });
         }
     }
-    Ok(differences(&before, &Looks::take(session)?))
+    differs_now(&before, session, Looks::clone)
 }
 
 fn snapshot(session: &Session) -> Result<Value, String> {
