@@ -90,9 +90,11 @@ impl Inside<'_> {
         }
     }
 
-    /// Whether the number of its process is one of this machine too, and it is the container's.
+    /// Whether the number of its process is one of this machine too, and it is the container's: the id is in the path of its cgroup, or, where it has
+    /// none of its own, in the paths of what an engine mounts into every container (`/etc/hosts` and others).
     fn is_of_this_machine(&self) -> bool {
-        fs::read(Path::new(&format!("/proc/{}/cgroup", self.pid))).is_ok_and(|groups| groups.contains(self.id))
+        let holds = |file: &str| fs::read(Path::new(&format!("/proc/{}/{file}", self.pid))).is_ok_and(|text| text.contains(self.id));
+        holds("cgroup") || holds("mountinfo")
     }
 
     fn tried(&self, script: &str, words: &[String]) -> Result<Value, String> {

@@ -148,6 +148,12 @@ fn a_repository_is_fetched_with_its_branch_and_its_folder() {
 fn without_git_a_repository_is_refused_with_what_to_do() {
     let sandbox = Sandbox::new();
     let store = text(&sandbox.path().join("store"));
-    let said = sandbox.bottleship(["build", "--store", &store, "git://127.0.0.1/app"]).env("PATH", "/nowhere").exits(1).stderr;
+    // An ordinary user's builder needs these two, and no other program.
+    let programs = sandbox.path().join("programs");
+    std::fs::create_dir(&programs).expect("make a folder");
+    for program in ["newuidmap", "newgidmap"] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), programs.join(program)).expect("link a program");
+    }
+    let said = sandbox.bottleship(["build", "--store", &store, "git://127.0.0.1/app"]).env("PATH", &text(&programs)).exits(1).stderr;
     assert!(said.contains("git is not on this machine") && said.contains("install git"), "{said}");
 }
