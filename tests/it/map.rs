@@ -18,6 +18,8 @@ const MAP: &[(&str, &[&str])] = &[
     ("oci", &["kernel", "journal"]),
     // Pure: files of an image and a list in, findings out.
     ("advisories", &[]),
+    // Pure: texts of files and an environment in, a model or errors out.
+    ("compose", &[]),
     // The course images: layers of this machine's files, made for a store.
     ("catalog", &["kernel", "oci"]),
     // Every file of a context and of a layer is opened beneath its root, by the kernel.
@@ -40,6 +42,7 @@ const MAP: &[(&str, &[&str])] = &[
             "advisories",
             "catalog",
             "build",
+            "compose",
             "engine",
             "net",
             "bottle",

@@ -1,0 +1,72 @@
+//! A project in its canonical form: every field of the Compose specification, each in its long form only.
+//!
+//! The order of the fields is the order in which `docker compose config` prints them. [`Project::value`] gives that print as a value;
+//! YAML and JSON differ a little (see [`Form`]), as they do in the original.
+
+pub mod build;
+pub mod deploy;
+pub mod part;
+pub mod resource;
+pub mod scalar;
+pub mod service;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+pub use build::{Build, SshKey};
+pub use deploy::{
+    Deploy, DeviceRequest, DiscreteResource, GenericResource, Placement, PlacementPreference, Resource, Resources, RestartPolicy,
+    UpdateConfig,
+};
+pub use part::{Form, Part};
+pub use resource::{FileObject, Ipam, IpamPool, Model, Network, Volume};
+pub use scalar::{Bytes, Command, Duration, ExtraHosts, FileMode, On, Ulimit};
+pub use service::{
+    BindOptions, BlkioConfig, CredentialSpec, Dependency, Develop, Device, EnvFile, FileReference, Healthcheck, Hook, ImageOptions,
+    Logging, Port, Provider, Service, ServiceModel, ServiceNetwork, ServiceVolume, ThrottleDevice, TmpfsOptions, Trigger, VolumeOptions,
+    WeightDevice,
+};
+
+/// Texts by name: labels, options, sysctls.
+pub type Mapping = BTreeMap<String, String>;
+/// Texts by name, where a name may stand without a value: `environment: [A]` takes A from outside.
+pub type Environment = BTreeMap<String, Option<String>>;
+/// The keys that begin with `x-`, with whatever they hold.
+pub type Extensions = BTreeMap<String, Value>;
+
+part::part! {
+    /// Everything that a set of Compose files describes.
+    pub struct Project {
+        /// The project's name: the prefix of containers, networks and volumes.
+        "name" name: String,
+        /// The services that are on: those without a profile and those of an active one.
+        "services" services: part::Always<BTreeMap<String, Service>>,
+        "networks" networks: BTreeMap<String, Network>,
+        "volumes" volumes: BTreeMap<String, Volume>,
+        "secrets" secrets: BTreeMap<String, FileObject>,
+        "configs" configs: BTreeMap<String, FileObject>,
+        "models" models: BTreeMap<String, Model>,
+    }
+    + extensions
+    unwritten {
+        /// Where relative paths begin.
+        working_dir: PathBuf,
+        /// The files that were read, in the order in which they were merged.
+        files: Vec<PathBuf>,
+        /// The variables that the files were filled in with: the shell's and those of `.env`.
+        environment: Mapping,
+        /// The profiles that were asked for.
+        profiles: Vec<String>,
+        /// The services that are off because none of their profiles is active.
+        disabled: BTreeMap<String, Service>,
+    }
+}
+
+impl Project {
+    /// A service that is on.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.0.get(name)
+    }
+}
