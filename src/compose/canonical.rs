@@ -39,7 +39,7 @@ const RULES: &[(&str, Rule)] = &[
 /// # Errors
 /// A short form that cannot be read.
 pub fn canonical(root: &mut Node, raw: bool, warnings: &mut Vec<String>) -> Result<(), Error> {
-    root.walk(&Path::root(), &mut |node, path| {
+    root.walk_known(&mut |node, path| {
         match RULES.iter().find(|(place, _)| path.matches(place)) {
             Some((_, rule)) => rule(node, path, raw),
             None if path.depth() == 2 => external(node, path, warnings),
@@ -58,7 +58,7 @@ pub fn canonical(root: &mut Node, raw: bool, warnings: &mut Vec<String>) -> Resu
 /// # Errors
 /// A device request that is no mapping.
 pub fn defaults(root: &mut Node) -> Result<(), Error> {
-    root.walk(&Path::root(), &mut |node, path| {
+    root.walk_known(&mut |node, path| {
         let spot = node.spot.clone();
         let Value::Map(map) = &mut node.value else { return Ok(()) };
         let mut missing = |key: &str, value: Value| {

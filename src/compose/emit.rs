@@ -79,10 +79,9 @@ fn float(number: f64) -> String {
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     match exponent.parse::<i32>().unwrap_or_default() {
-        exponent if number != 0.0 && !(-4..21).contains(&exponent) => {
+        exponent if number != 0.0 && !(-4..6).contains(&exponent) => {
             format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
         }
-        exponent if exponent >= 6 => format!("{digits}e+{exponent:02}"),
         _ => yaml::scalar::go_float(number),
     }
 }
@@ -203,7 +202,7 @@ mod tests {
             ("22:22", "\"22:22\""),
             ("8080:80", "8080:80"),
             ("a: b", "'a: b'"),
-            ("it's #1", "it's #1"),
+            ("it's#1", "it's#1"),
             ("it's # 1", "'it''s # 1'"),
             ("*", "'*'"),
             ("- a", "'- a'"),

@@ -25,6 +25,9 @@ pub trait Source {
     fn is_file(&self, path: &str) -> bool;
 }
 
+/// How many files may lie between one and the one that it includes or extends in the end.
+const DEPTH: usize = 32;
+
 /// What one set of files is read with.
 #[derive(Clone)]
 pub struct Setting<'s> {

@@ -91,7 +91,7 @@ fn is_windows(path: &str) -> bool {
 /// # Errors
 /// A bind mount without a source.
 pub fn resolve(root: &mut Node, base: &Base) -> Result<(), Error> {
-    root.walk(&Path::root(), &mut |node, path| {
+    root.walk_known(&mut |node, path| {
         let how: fn(&Base, &str) -> String = match () {
             () if path.matches("services.*.build.context") || path.matches("services.*.build.additional_contexts.*") => Base::context,
             () if path.matches("services.*.build.ssh.*") || path.matches("configs.*.file") || path.matches("secrets.*.file") => {

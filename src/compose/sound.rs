@@ -17,7 +17,7 @@ pub use services::project;
 /// The first that is wrong.
 pub fn check(root: &Node) -> Result<(), Error> {
     let mut copy = root.clone();
-    copy.walk(&Path::root(), &mut |node, path| {
+    copy.walk_known(&mut |node, path| {
         let wrong = |what: String| Err(Error::at(&node.spot, path, format!("{path}: {what}")));
         if path.matches("volumes.*") {
             return external(node, path);

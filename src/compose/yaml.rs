@@ -119,6 +119,12 @@ impl Node {
         }
     }
 
+    /// Calls `change` for every node below the keys that the specification knows: what lies below `x-` keys at the top has no rules.
+    pub fn walk_known(&mut self, change: &mut dyn FnMut(&mut Node, &Path) -> Result<(), Error>) -> Result<(), Error> {
+        let Value::Map(map) = &mut self.value else { return Ok(()) };
+        map.iter_mut().filter(|(key, _)| !key.starts_with("x-")).try_for_each(|(key, node)| node.walk(&Path::of(&[key]), change))
+    }
+
     /// Calls `change` for every node of the tree, the outer before the inner.
     pub fn walk(&mut self, path: &Path, change: &mut dyn FnMut(&mut Node, &Path) -> Result<(), Error>) -> Result<(), Error> {
         change(self, path)?;

@@ -1,6 +1,6 @@
 //! `extends`: a service that begins as a copy of another one, of this file or of another.
 
-use super::{Notes, Setting, take_away};
+use super::{DEPTH, Notes, Setting, take_away};
 use crate::compose::error::Error;
 use crate::compose::path::Path;
 use crate::compose::place;
@@ -68,7 +68,8 @@ fn extended(setting: &Setting<'_>, shelf: &mut Shelf, name: &str, way: &[(String
         return Ok(service);
     }
     // What this file resets, it resets in what it extends.
-    let mut around = Node::made(&base.spot, Value::Map(Map::from([(name.to_owned(), base)])));
+    let spot = base.spot.clone();
+    let mut around = Node::made(&spot, Value::Map(Map::from([(name.to_owned(), base)])));
     around = Node::made(&service.spot, Value::Map(Map::from([("services".to_owned(), around)])));
     take_away(&mut around, &shelf.resets);
     let base = around.get("services").and_then(|services| services.get(name)).cloned();
@@ -87,7 +88,8 @@ fn extended(setting: &Setting<'_>, shelf: &mut Shelf, name: &str, way: &[(String
 fn further(way: &[(String, String)], step: (String, String), extends: &Node) -> Result<Vec<(String, String)>, Error> {
     let mut longer = way.to_vec();
     longer.push(step.clone());
-    if !way.contains(&step) {
+    // A link to a folder above makes every round another file: the length tells.
+    if !way.contains(&step) && way.len() < DEPTH {
         return Ok(longer);
     }
     let mut lines = vec!["Circular reference:".to_owned()];

@@ -1,6 +1,6 @@
 //! `include`: other projects' files, each with its own folder and `.env`, whose resources become this project's.
 
-use super::{Notes, Setting, take_away};
+use super::{DEPTH, Notes, Setting, take_away};
 use crate::compose::discover;
 use crate::compose::error::Error;
 use crate::compose::merge;
@@ -51,7 +51,7 @@ fn read(entry: &Node, path: &Path) -> Result<Include, Error> {
 fn load(setting: &Setting<'_>, include: &Include, entry: &Node, included: &[String], notes: &mut Notes) -> Result<Node, Error> {
     let absolute = |path: &str| setting.base(&setting.folder).absolute(path);
     let files: Vec<String> = include.paths.iter().map(|path| absolute(path)).collect();
-    if included.contains(&files[0]) {
+    if included.contains(&files[0]) || included.len() > DEPTH {
         let what =
             format!("include cycle detected:\n{}\n include {}", included[0], [&included[1..], &files[..1]].concat().join("\n include "));
         return Err(Error::at(&entry.spot, "include", what));
@@ -92,7 +92,8 @@ fn import(mut model: Node, document: &mut Document) -> Result<(), Error> {
                 into.insert(name, node);
                 continue;
             };
-            let mut around = Node::made(&node.spot, Value::Map(Map::from([(name.clone(), node)])));
+            let spot = node.spot.clone();
+            let mut around = Node::made(&spot, Value::Map(Map::from([(name.clone(), node)])));
             around = Node::made(&own.spot, Value::Map(Map::from([(kind.to_owned(), around)])));
             take_away(&mut around, &resets);
             let merged = match around.get(kind).and_then(|map| map.get(&name)).cloned() {

@@ -47,7 +47,7 @@ const UNIQUE: &[(&str, Identity)] = &[
 /// # Errors
 /// An item without what would identify it.
 pub fn keep_last(root: &mut Node) -> Result<(), Error> {
-    root.walk(&Path::root(), &mut |node, path| {
+    root.walk_known(&mut |node, path| {
         let Value::List(list) = &mut node.value else { return Ok(()) };
         let Some((_, identity)) = UNIQUE.iter().find(|(place, _)| path.matches(place)) else { return Ok(()) };
         let mut kept: Vec<Node> = Vec::new();

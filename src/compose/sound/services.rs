@@ -24,11 +24,14 @@ pub fn project(project: &Project, tree: &Node) -> Result<(), Error> {
     }
     for (name, secret) in &project.secrets {
         if !secret.external && secret.file.is_empty() && secret.environment.is_empty() {
-            return Err(mistake(tree, &["secrets", name], format!("secret {name:?} must declare either `file` or `environment`")));
+            return Err(mistake(tree, &["secrets", name], format!("secret {name:?} must declare either `file` or `environment`{INVALID}")));
         }
     }
     cycle(project, tree)
 }
+
+/// What docker compose adds when a model contradicts itself.
+const INVALID: &str = ": invalid compose project";
 
 struct Looking<'p> {
     project: &'p Project,
@@ -36,7 +39,13 @@ struct Looking<'p> {
 }
 
 impl Looking<'_> {
+    /// A mistake of a service at one of its keys; said with what docker compose adds to such.
     fn wrong(&self, service: &Service, key: &str, what: String) -> Result<(), Error> {
+        self.bare(service, key, format!("{what}{INVALID}"))
+    }
+
+    /// A mistake to which it adds nothing.
+    fn bare(&self, service: &Service, key: &str, what: String) -> Result<(), Error> {
         let keys = ["services", service.name.as_str(), key];
         Err(mistake(self.tree, if key.is_empty() { &keys[..2] } else { &keys }, what))
     }
@@ -56,11 +65,11 @@ impl Looking<'_> {
             match self.project.service(other) {
                 None => {
                     let what = format!("service {name:?} declares unknown service {other:?} as additional contexts {context}");
-                    return self.wrong(service, "build", what);
+                    return self.bare(service, "build", what);
                 }
                 Some(found) if found.build.is_none() => {
                     let what = format!("service {name:?} declares non-buildable service {other:?} as additional contexts {context}");
-                    return self.wrong(service, "build", what);
+                    return self.bare(service, "build", what);
                 }
                 Some(_) => {}
             }
@@ -81,7 +90,7 @@ impl Looking<'_> {
         match service.networks.keys().find(|network| !self.project.networks.contains_key(*network)) {
             None => Ok(()),
             Some(network) => {
-                let what = format!("service {name:?} refers to undefined network {network}");
+                let what = format!("service {name:?} refers to undefined network {network}{INVALID}");
                 Err(mistake(self.tree, &["services", name, "networks", network], what))
             }
         }
@@ -104,12 +113,12 @@ impl Looking<'_> {
             if self.project.service(other).is_some() || (off && !*dependency.required) {
                 continue;
             }
-            let what = format!("service {name:?} depends on undefined service {other:?}");
+            let what = format!("service {name:?} depends on undefined service {other:?}{INVALID}");
             return Err(mistake(self.tree, &["services", name, "depends_on", other], what));
         }
         match service.network_mode.strip_prefix("service:") {
             Some(other) if self.project.service(other).is_none() => {
-                self.wrong(service, "network_mode", format!("service {other:?} not found for network_mode 'service:{other}'"))
+                self.bare(service, "network_mode", format!("service {other:?} not found for network_mode 'service:{other}'"))
             }
             _ => Ok(()),
         }
@@ -120,7 +129,7 @@ impl Looking<'_> {
         for volume in &service.volumes {
             if volume.kind == "volume" && !volume.source.is_empty() && !project.volumes.contains_key(&volume.source) {
                 let at = service.volumes.iter().position(|one| one == volume).unwrap_or_default().to_string();
-                let what = format!("service {name:?} refers to undefined volume {}", volume.source);
+                let what = format!("service {name:?} refers to undefined volume {}{INVALID}", volume.source);
                 return Err(mistake(self.tree, &["services", name, "volumes", &at], what));
             }
         }
@@ -150,10 +159,10 @@ impl Looking<'_> {
             return self.wrong(service, "scale", format!("services.{name}: can't set distinct values on 'scale' and 'deploy.replicas'"));
         }
         if service.scale.is_some_and(|scale| scale < 0) {
-            return self.wrong(service, "scale", format!("services.{name}.scale: must be greater than or equal to 0"));
+            return self.bare(service, "scale", format!("services.{name}.scale: must be greater than or equal to 0"));
         }
         if replicas.is_some_and(|replicas| replicas < 0) {
-            return self.wrong(service, "deploy", format!("services.{name}.deploy.replicas: must be greater than or equal to 0"));
+            return self.bare(service, "deploy", format!("services.{name}.deploy.replicas: must be greater than or equal to 0"));
         }
         if service.replicas() > 1 && !service.container_name.is_empty() {
             let key = if service.scale.is_some() { "scale" } else { "deploy.replicas" };

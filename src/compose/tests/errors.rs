@@ -33,8 +33,8 @@ fn every_mistake_is_told_with_its_place() {
             "compose.yaml:2:28: services.a.networks.n: service \"a\" refers to undefined network n",
         ),
         (
-            "services:\n  a: {image: a, volumes: [\"v:/v\"]}\n",
-            "compose.yaml:2:27: services.a.volumes.0: service \"a\" refers to undefined volume v",
+            "services:\n  a: {image: a, volumes: [\"vv:/v\"]}\n",
+            "compose.yaml:2:27: services.a.volumes.0: service \"a\" refers to undefined volume vv",
         ),
         ("services:\n  a: {image: a, secrets: [x]}\n", "compose.yaml:2:17: services.a.secrets: service \"a\" refers to undefined secret x"),
         (
