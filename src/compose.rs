@@ -5,7 +5,42 @@
 //! implementation, compose-go, applies them, since that is what people's files were written against.
 //!
 //! ```text
-//! texts -> yaml tree -> filled in -> extended, included, merged -> checked -> canonical -> Project
+//! discover   which files, which variables, which name
+//! yaml       text -> tree with places; anchors, merge keys, !reset, !override
+//! interpolate, template, dotenv        variables
+//! load       include, extends, merge, schema, canonical form; file by file
+//! normal     what follows from what is written
+//! read       tree -> types;  sound: does it make sense
+//! emit, hash types -> YAML, types -> digest
 //! ```
+//!
+//! Not done: files from other machines (`oci://`, git addresses) are refused as files that are not there.
 
+mod canonical;
+pub mod discover;
+mod dotenv;
+pub mod emit;
+pub mod error;
+pub mod hash;
+mod interpolate;
+pub mod load;
+mod merge;
+mod normal;
+pub mod path;
+mod place;
+pub mod project;
+pub mod read;
+mod schema;
+pub mod short;
+mod sound;
+mod template;
 pub mod types;
+pub mod yaml;
+
+pub use discover::Request;
+pub use error::Error;
+pub use load::Source;
+pub use project::{Loaded, Steps, load};
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,17 @@ part::part! {
 }
 
 impl Project {
+    /// The whole model as `docker compose config` prints it.
+    pub fn written(&self, form: Form) -> Value {
+        let value = self.value(form);
+        let (Form::Json, Value::Object(mut map)) = (form, value.clone()) else { return value };
+        // At the top, JSON has the `x-` keys too, knows no models, and is sorted by key.
+        map.remove("models");
+        map.extend(self.extensions.clone());
+        let sorted: BTreeMap<String, Value> = map.into_iter().collect();
+        Value::Object(sorted.into_iter().collect())
+    }
+
     /// A service that is on.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.0.get(name)

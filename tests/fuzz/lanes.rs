@@ -5,6 +5,7 @@
 //! The input that broke a parser is written below `target/fuzz/`.
 
 mod archives;
+mod compose;
 mod mutate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

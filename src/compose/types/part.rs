@@ -133,9 +133,16 @@ pub fn add(into: &mut Map<String, Value>, key: &str, part: &dyn Part, form: Form
     }
 }
 
+/// Adds the `x-` keys.
+pub fn extend(into: &mut Map<String, Value>, extensions: &super::Extensions) {
+    let mut entries: Vec<_> = extensions.iter().collect();
+    entries.sort_by(|one, other| super::scalar::natural(one.0, other.0));
+    into.extend(entries.into_iter().map(|(key, value)| (key.clone(), value.clone())));
+}
+
 /// Declares structs of the model: the key in files, the field, its type; `+ extensions` if it may hold `x-` keys.
 ///
-/// One list of fields serves declaring and writing, so that neither can forget one. (Derives would say the same, and cost
+/// One list of fields serves declaring, reading and writing, so that none can forget one. (Derives would say the same, and cost
 /// every check of the crate many times as much.)
 macro_rules! part {
     ($($(#[$meta:meta])* pub struct $name:ident {
@@ -157,7 +164,7 @@ macro_rules! part {
                 let mut map = serde_json::Map::new();
                 $($crate::compose::types::part::add(&mut map, $key, &self.$field, form);)*
                 $(if form == $crate::compose::types::part::Form::Yaml {
-                    map.extend(self.$extensions.iter().map(|(key, value)| (key.clone(), value.clone())));
+                    $crate::compose::types::part::extend(&mut map, &self.$extensions);
                 })?
                 serde_json::Value::Object(map)
             }
@@ -165,6 +172,24 @@ macro_rules! part {
             fn is_left_out(&self, form: $crate::compose::types::part::Form) -> bool {
                 // Nothing but a struct of nothing is left out, and in JSON not even that.
                 form == $crate::compose::types::part::Form::Yaml && *self == Self::default()
+            }
+        }
+
+        impl $crate::compose::read::Read for $name {
+            fn read(
+                node: &$crate::compose::yaml::Node,
+                path: &$crate::compose::path::Path,
+            ) -> Result<Self, $crate::compose::error::Error> {
+                let mut part = Self::default();
+                if node.is_null() {
+                    return Ok(part);
+                }
+                let map = $crate::compose::read::mapping(node, path)?;
+                $(if let Some(value) = map.get($key) {
+                    part.$field = $crate::compose::read::Read::read(value, &path.key($key))?;
+                })*
+                $(part.$extensions = $crate::compose::read::extensions(map);)?
+                Ok(part)
             }
         }
 
