@@ -24,6 +24,7 @@ pub mod quantity;
 mod removal;
 pub mod volumes;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -56,6 +57,8 @@ pub struct Engine {
     addressing: Mutex<()>,
     /// Held by whoever makes a volume a container's, or removes one that is nobody's.
     using_volumes: Mutex<()>,
+    /// The volumes that something is mounted at, each with the containers that use it.
+    mounted_volumes: Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// This machine has cgroup v2 alone.
     is_unified: bool,
 }
@@ -97,6 +100,7 @@ impl Engine {
             networks,
             addressing: Mutex::default(),
             using_volumes: Mutex::default(),
+            mounted_volumes: Mutex::default(),
             is_unified: Layout::detect().is_ok_and(|layout| layout.is_unified()),
         };
         engine.read_containers();

@@ -122,15 +122,37 @@ pub fn service(engine: Arc<Engine>) -> Router {
     Router::new().fallback(move |request: Request| {
         let mut inner = inner.clone();
         async move {
-            let mut answer = match unversioned(request.map(body::drained)) {
+            let answer = match unversioned(request.map(body::drained)) {
                 // Its error type has no values.
                 Ok(request) => inner.call(request).await.unwrap_or_else(|never| match never {}),
                 Err(fault) => fault.into_response(),
             };
+            let mut answer = worded(answer).await;
             dress(&mut answer);
             answer
         }
     })
+}
+
+/// The most of an error's plain text that is taken over, in bytes.
+const LONGEST_ERROR: usize = 4 << 10;
+
+/// Errors that the framework tells in its own way (a body that is no JSON, a query that is none, a method that a path does not have) as clients look for them.
+async fn worded(answer: Response) -> Response {
+    let status = answer.status();
+    let is_json = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        return Fault::not_found("page not found").into_response();
+    }
+    let text = axum::body::to_bytes(answer.into_body(), LONGEST_ERROR).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let message = if text.trim().is_empty() { status.canonical_reason().unwrap_or("the request failed") } else { text.trim() };
+    // dockerd tells one kind of mistakes in requests from the others by its message alone.
+    let status = if matches!(status.as_u16(), 415 | 422) { StatusCode::BAD_REQUEST } else { status };
+    Fault { status, message: message.to_owned() }.into_response()
 }
 
 fn dress(answer: &mut Response) {

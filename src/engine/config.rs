@@ -126,9 +126,20 @@ impl Config {
             "tlscert" => self.tls.certificate = Some(path(key, value)?),
             "tlskey" => self.tls.key = Some(path(key, value)?),
             "storage-driver" => drop(one_of(key, value, &["overlay2", "overlay"])?),
+            "storage-opts" => self.set_storage(key, value)?,
             _ => self.set_effectless(key, value)?,
         }
         Ok(())
+    }
+
+    /// Options of the storage: a limit that nothing would keep is refused, since somebody counts on it.
+    fn set_storage(&mut self, key: &str, value: &Value) -> Result<(), String> {
+        match texts(key, value)?.iter().find(|option| option.starts_with("overlay2.size=")) {
+            Some(limit) => Err(format!(
+                "`{key}`: {limit} is supported only for overlay over xfs with 'pquota' mount option, and this engine sets no quotas: leave it out"
+            )),
+            None => self.set_effectless(key, value),
+        }
     }
 
     fn set_effectless(&mut self, key: &str, value: &Value) -> Result<(), String> {
@@ -370,6 +381,11 @@ mod tests {
                 "{\"fixed-cidr-v6\": \"10.0.0.0/8\"}",
                 1,
                 "`fixed-cidr-v6`: invalid CIDR address: 10.0.0.0/8: use ADDRESS/PREFIX of IPv6, as in fd00:1::/64",
+            ),
+            (
+                "{\"storage-opts\": [\"overlay2.size=5G\"]}",
+                1,
+                "`storage-opts`: overlay2.size=5G is supported only for overlay over xfs with 'pquota' mount option, and this engine sets no quotas: leave it out",
             ),
             ("{\"dns\": [\"resolver\"]}", 1, "`dns`: invalid IP address: resolver"),
             ("[]", 1, "invalid type: sequence, expected a map"),

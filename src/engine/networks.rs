@@ -41,6 +41,9 @@ pub struct Network {
     pub subnet: String,
     /// The bridge's own address.
     pub gateway: String,
+    /// Containers have no addresses of IPv4.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_ipv4: bool,
     /// Containers have addresses of IPv6 too.
     pub ipv6: bool,
     /// `fd00:1::/64`; empty without IPv6.
@@ -169,7 +172,7 @@ impl Network {
         let config = if pools.is_empty() { Value::Null } else { Value::Array(pools) };
         json!({
             "Name": self.name, "Id": self.id, "Created": self.created, "Scope": "local", "Driver": self.driver,
-            "EnableIPv4": true, "EnableIPv6": self.ipv6,
+            "EnableIPv4": !self.without_ipv4, "EnableIPv6": self.ipv6,
             "IPAM": {"Driver": "default", "Options": self.address_options, "Config": config},
             "Internal": self.internal, "Attachable": self.attachable, "Ingress": false, "ConfigFrom": {"Network": ""}, "ConfigOnly": false,
             "Containers": containers, "Options": self.options, "Labels": self.labels,
@@ -267,7 +270,9 @@ impl Networks {
         }
         let taken: Vec<Subnet> = all.values().flat_map(Network::pools).map(|pool| pool.subnet).collect();
         let first = network.driver == "bridge";
-        (network.subnet, network.gateway) = placed((&network.subnet, &network.gateway), first, &taken, || free_subnet(&taken))?;
+        if !network.without_ipv4 {
+            (network.subnet, network.gateway) = placed((&network.subnet, &network.gateway), first, &taken, || free_subnet(&taken))?;
+        }
         if network.ipv6 {
             let free = || (1..).map(|number| unique_local(&self.seed, number)).find(|one| taken.iter().all(|other| !other.overlaps(one)));
             (network.subnet6, network.gateway6) = placed((&network.subnet6, &network.gateway6), first, &taken, free)?;
@@ -332,7 +337,13 @@ fn placed(
         subnet.free(&[]).ok_or_else(|| Fault::bad(format!("the subnet {subnet} has no place for a gateway")))?
     } else {
         let asked: Result<IpAddr, _> = gateway.parse();
-        asked.map_err(|_| Fault::bad(format!("invalid gateway address: {gateway}")))?
+        let asked = asked.map_err(|_| Fault::bad(format!("invalid gateway address: {gateway}")))?;
+        if !subnet.contains(asked) {
+            return Err(Fault::bad(format!(
+                "failed to allocate gateway ({gateway}): Requested address is out of range: it is not in the subnet {subnet}"
+            )));
+        }
+        asked
     };
     Ok((subnet.to_string(), gateway.to_string()))
 }

@@ -1,9 +1,11 @@
-//! Volumes: folders that outlive containers.
+//! Volumes: folders that outlive containers; those with options have something mounted there as long as a container uses them.
 //!
 //! ```text
 //!  volumes/NAME/_data         what containers see
 //!  volumes/NAME/volume.json   labels and options
 //! ```
+
+mod device;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::device::Device;
 use super::Engine;
 use super::container::config::Texts;
 use super::container::names;
@@ -75,12 +78,10 @@ impl Engine {
     /// The name or the driver cannot be had.
     pub fn make_volume(&self, name: Option<&str>, driver: &str, labels: Texts, options: Texts) -> Result<Volume, Fault> {
         if !["", "local", "default"].contains(&driver) {
-            return Err(Fault::not_found(format!("error looking up volume plugin {driver}: plugin \"{driver}\" not found")));
+            let name = name.unwrap_or_default();
+            return Err(Fault::not_found(format!("create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found")));
         }
-        if let Some((key, _)) = options.iter().next() {
-            let why = "this engine's volumes are plain folders; mount what you need on the host and bind it";
-            return Err(Fault::bad(format!("create {}: invalid option: {key:?} ({why})", name.unwrap_or_default())));
-        }
+        Device::read(&options).map_err(|why| Fault::bad(format!("create {}: {why}", name.unwrap_or_default())))?;
         let named = name.filter(|name| !name.is_empty());
         if let Some(name) = named {
             check(name)?;
@@ -116,13 +117,16 @@ impl Engine {
     /// It is used; there is none.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<(), Fault> {
         let _one = self.using_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match self.volume(name) {
+        let volume = match self.volume(name) {
             Err(fault) if force && fault.status == axum::http::StatusCode::NOT_FOUND => return Ok(()),
-            other => drop(other?),
-        }
+            other => other?,
+        };
         let users = self.users_of_volume(name);
         if !users.is_empty() {
             return Err(Fault::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
+        }
+        if !volume.options.is_empty() {
+            self.detach_volume(name);
         }
         let all = Folder::open(&self.root.join("volumes"))?;
         all.remove(name.as_ref())?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 mod asked;
 pub mod containers;
+mod generated;
 mod hostile;
 mod judged;
 mod load;
@@ -18,6 +19,7 @@ mod networks;
 mod nonsense;
 mod remote;
 mod told;
+mod volumes;
 
 use crate::support::{Call, Sandbox, bundle, has_program, skip, wait};
 
@@ -258,7 +260,7 @@ fn who_sends_more_than_is_wanted_still_gets_the_answer() {
         ("/containers/nobody/archive?path=/", "404"),
         ("/images/load", "200"),
         ("/build?remote=nonsense", "400"),
-        ("/images/json", "405"),
+        ("/images/json", "404"),
         ("/v9.99/x", "400"),
     ] {
         let method = if path.starts_with("/containers") { "PUT" } else { "POST" };
@@ -411,6 +413,20 @@ fn a_build_answers_in_the_lines_of_the_classic_builder() {
     engine.sandbox.program("tar").args(["-C", &text(&context), "-cf", &text(&tar), "."]).succeeds();
     let (_, told) = engine.sent("POST", "/build?t=app:2", &tar);
     assert!(told.contains("errorDetail") && told.contains('3'), "{told}");
+    // What fails before the first step is the answer's own status, as with dockerd.
+    for (query, said) in [
+        ("?dockerfile=other", "Cannot locate specified Dockerfile: other"),
+        ("?t=UPPER", "repository name (library/UPPER) must be lowercase"),
+        ("?buildargs=x", "error reading build args: "),
+        ("?target=nosuch", "target stage \"nosuch\" could not be found"),
+        ("?t=a%00b", "error reading t: no value has a byte of zero in it"),
+    ] {
+        let (status, told) = engine.sent("POST", &format!("/build{query}"), &tar);
+        assert!(
+            status == 400 && told.contains(&serde_json::json!(said).to_string().trim_matches('"').to_owned()),
+            "{query}: {status} {told}"
+        );
+    }
     engine.refused("GET", "/images/app:2/json", 404);
 }
 

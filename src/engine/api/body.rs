@@ -1,5 +1,6 @@
 //! Bodies between the network, which waits for nobody, and work on files, which blocks.
 
+use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -123,9 +124,10 @@ impl Write for BodyWriter {
     }
 }
 
-/// An answer of JSON documents, one a line, from wherever they are made.
+/// An answer of JSON documents, one a line, from wherever they are made. When the client goes away it is dropped, and who makes them can see that.
 pub struct Lines {
-    body: Body,
+    first: Option<Bytes>,
+    rest: mpsc::Receiver<Bytes>,
 }
 
 /// The end of [`Lines`] that documents are put into.
@@ -135,21 +137,34 @@ pub struct Teller(mpsc::Sender<Bytes>);
 impl Lines {
     /// Both ends.
     pub fn new() -> (Teller, Self) {
-        let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
-        let (mut out, channel) = Channel::<Bytes, io::Error>::new(WAITING);
-        tokio::spawn(async move {
-            while let Some(line) = receiver.recv().await {
-                if out.send_data(line).await.is_err() {
-                    return;
-                }
-            }
-        });
-        (Teller(sender), Lines { body: Body::new(channel) })
+        let (sender, rest) = mpsc::channel(WAITING);
+        (Teller(sender), Lines { first: None, rest })
+    }
+
+    /// Waits for the first document, which stays in the answer. `None`: there is none and will be none.
+    pub async fn first(&mut self) -> Option<Value> {
+        if self.first.is_none() {
+            self.first = self.rest.recv().await;
+        }
+        serde_json::from_slice(self.first.as_ref()?).ok()
     }
 
     /// The body of the answer.
     pub fn into_body(self) -> Body {
-        self.body
+        Body::new(self)
+    }
+}
+
+impl HttpBody for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let line = match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => self.rest.poll_recv(context),
+        };
+        line.map(|line| line.map(|line| Ok(Frame::data(line))))
     }
 }
 
@@ -162,6 +177,19 @@ impl Teller {
     /// A document. False: the client has gone away.
     pub async fn say(&self, document: &Value) -> bool {
         self.0.send(line(document)).await.is_ok()
+    }
+
+    /// Bytes as they are. False: the client has gone away.
+    pub async fn pass(&self, bytes: Bytes) -> bool {
+        self.0.send(bytes).await.is_ok()
+    }
+
+    /// Does something until it ends or the client has gone away: what it holds must not wait for a word that may never come.
+    pub async fn unless_gone(&self, work: impl Future<Output = ()>) {
+        tokio::select! {
+            () = work => {}
+            () = self.gone() => {}
+        }
     }
 
     /// An error in the middle of an answer, whose status can no longer be changed.

@@ -38,7 +38,8 @@ const LAST_WORDS: [&str; 2] = ["Successfully built ", "Successfully tagged "];
 /// `POST /build`.
 ///
 /// # Errors
-/// The query asks for something that is not there. A build that fails says so at the end of its lines, as dockerd's does.
+/// The query asks for something that is not there, or the build has failed before it has said a word. One that fails later says so at the end of its lines,
+/// as dockerd's does.
 pub async fn build(
     State(engine): State<Arc<Engine>>,
     RawQuery(query): RawQuery,
@@ -59,7 +60,7 @@ pub async fn build(
     if let Some(stdin) = child.stdin.take().filter(|_| remote.is_none()) {
         tokio::spawn(feed(body, stdin));
     }
-    let (teller, lines) = Lines::new();
+    let (teller, mut lines) = Lines::new();
     tokio::spawn(async move {
         // They are gone when the build is.
         let _secrets = secrets;
@@ -80,7 +81,22 @@ pub async fn build(
             Err(message) => drop(teller.say(&json!({"errorDetail": {"code": 1, "message": message}, "error": message})).await),
         }
     });
-    Ok(json_lines(lines))
+    // Our own client shows a failure as the end of what it has drawn.
+    let plain = !pairs.iter().any(|(key, _)| key == "bottleship");
+    match lines.first().await.filter(|_| plain).and_then(|first| refusal(&first)) {
+        Some(fault) => Err(fault),
+        None => Ok(json_lines(lines)),
+    }
+}
+
+/// What an answer's status says of a build whose first words are its failure: there is no Dockerfile, or it is none, or what the query names cannot be.
+fn refusal(first: &Value) -> Option<Fault> {
+    let told = first["error"].as_str().filter(|told| !told.is_empty())?;
+    // Advice for who sits at this machine: it names folders of the engine's own.
+    let why: Vec<&str> = told.lines().filter(|line| !line.starts_with("hint: ")).collect();
+    let why = why.join("\n");
+    let missing = why.strip_prefix("failed to read dockerfile: open ").and_then(|rest| rest.strip_suffix(": no such file or directory"));
+    Some(Fault::bad(missing.map_or(why.clone(), |file| format!("Cannot locate specified Dockerfile: {file}"))))
 }
 
 /// The address of the context, where it is not what the client sends. Nothing else may be named: a path would be one of the engine's own machine.
@@ -97,6 +113,9 @@ fn command(engine: &Engine, pairs: &[(String, String)]) -> Result<Command, Fault
     let more = pairs.iter().find(|(key, _)| key == "bottleship").map(|(_, value)| more_words(value)).transpose()?;
     command.args(["build", "--progress", if more.is_some() { "rawjson" } else { "classic" }, "--store"]).arg(engine.store.folder());
     command.args(more.unwrap_or_default());
+    if let Some((key, _)) = pairs.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(Fault::bad(format!("error reading {key}: no value has a byte of zero in it")));
+    }
     for (at, (key, value)) in pairs.iter().enumerate().filter(|(_, (_, value))| !value.is_empty()) {
         // Of all but these the first counts. docker-py sends the text of a Dockerfile behind its name.
         if !["t", "extrahosts"].contains(&key.as_str()) && pairs[..at].iter().any(|(before, _)| before == key) {
@@ -115,9 +134,10 @@ fn words(key: &str, value: &str) -> Result<Vec<String>, Fault> {
     let on = !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no");
     let option = |name: &str| Ok(vec![format!("--{name}"), value.to_owned()]);
     let switch = |name: &str| Ok(if on { vec![format!("--{name}")] } else { Vec::new() });
+    let broken = |what: &str, error: serde_json::Error| Fault::bad(format!("error reading {what}: {error}"));
     let map = |name: &str| {
-        let given: HashMap<String, Option<String>> =
-            serde_json::from_str(value).map_err(|error| Fault::bad(format!("error reading {key}: {error}")))?;
+        let what = if name == "label" { "labels" } else { "build args" };
+        let given: HashMap<String, Option<String>> = serde_json::from_str(value).map_err(|error| broken(what, error))?;
         let pair =
             |(one, value): (String, Option<String>)| [format!("--{name}"), value.map_or(one.clone(), |value| format!("{one}={value}"))];
         let mut pairs: Vec<_> = given.into_iter().map(pair).collect();
@@ -136,7 +156,7 @@ fn words(key: &str, value: &str) -> Result<Vec<String>, Fault> {
         "buildargs" => map("build-arg"),
         "labels" => map("label"),
         "cachefrom" => {
-            let names: Vec<String> = serde_json::from_str(value).map_err(|error| Fault::bad(format!("error reading {key}: {error}")))?;
+            let names: Vec<String> = serde_json::from_str(value).map_err(|error| broken("cache-from", error))?;
             Ok(names.into_iter().flat_map(|name| ["--cache-from".to_owned(), name]).collect())
         }
         "extrahosts" => Ok(value.split(',').flat_map(|host| ["--add-host".to_owned(), host.to_owned()]).collect()),
@@ -260,6 +280,13 @@ mod tests {
         assert_eq!(more_words(r#"["--check","--allow=network.host"]"#).unwrap().len(), 2);
         assert!(more_words(r#"["--store=/etc"]"#).is_err() && more_words("x").is_err());
         assert_eq!(words("labels", "[").unwrap_err().status, 400);
+        let early = |told: &str| refusal(&json!({"error": told})).map(|fault| fault.message);
+        assert_eq!(
+            early("failed to read dockerfile: open x: no such file or directory\nhint: y").unwrap(),
+            "Cannot locate specified Dockerfile: x"
+        );
+        assert_eq!(early("unknown instruction: NO").unwrap(), "unknown instruction: NO");
+        assert_eq!((early(""), refusal(&json!({"stream": "Step 1/1"}))), (None, None));
         let pairs = |value: &str| vec![("t".to_owned(), "app".to_owned()), ("remote".to_owned(), value.to_owned())];
         assert_eq!(remote(&pairs("https://example.org/x.git#a")).unwrap(), Some("https://example.org/x.git#a"));
         assert_eq!(remote(&pairs("")).unwrap(), None);

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::Version;
+use super::body::Lines;
 use super::images::flag;
 use crate::engine::Engine;
 use crate::engine::container::list;
@@ -175,13 +176,16 @@ pub async fn unlink(engine: Arc<Engine>, name: &str, alias: &str) -> Result<Stat
 pub async fn wait(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Response, Fault> {
     let until = Until::read(asked.get("condition").map(String::as_str))?;
     let waiting = Waiting::begin(&engine.containers.find(&name)?, until);
-    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::io::Error>::new(1);
+    let (teller, lines) = Lines::new();
     tokio::spawn(async move {
-        let code = waiting.end().await;
-        // A client that has gone does not wait.
-        let _ = sender.send_data(Bytes::from(format!("{}\n", json!({"StatusCode": code})))).await;
+        let told = async {
+            let code = waiting.end().await;
+            // A client that has gone does not wait.
+            let _ = teller.pass(Bytes::from(format!("{}\n", json!({"StatusCode": code})))).await;
+        };
+        teller.unless_gone(told).await;
     });
-    Ok(([(header::CONTENT_TYPE, "application/json")], Body::new(body)).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/json")], lines.into_body()).into_response())
 }
 
 /// `GET /containers/ID/top`.

@@ -27,8 +27,7 @@ impl Engine {
         let mut members = Map::new();
         for container in self.containers.all() {
             let record = container.record();
-            let Some(endpoint) = record.networks.get(&network.name).filter(|one| record.state.is_running() || !one.address.is_empty())
-            else {
+            let Some(endpoint) = record.networks.get(&network.name).filter(|one| record.state.is_running() || one.is_placed()) else {
                 continue;
             };
             let place = |ipv6: bool| {
@@ -55,6 +54,9 @@ pub async fn all(State(engine): Here, Query(asked): Asked) -> Result<Json<Value>
     let known = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"];
     let filters = Filters::read(asked.get("filters").map(String::as_str), &known)?;
     let dangling = filters.flag("dangling")?;
+    if let Some(wrong) = filters.values("type").iter().find(|kind| !["custom", "builtin"].contains(&kind.as_str())) {
+        return Err(Fault::bad(format!("invalid filter: 'type'='{wrong}'")));
+    }
     let any =
         |key: &str, fits: &dyn Fn(&str) -> bool| filters.values(key).is_empty() || filters.values(key).iter().any(|value| fits(value));
     let wanted = |network: &Network| {
@@ -112,8 +114,9 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
         let what = "IPv6 is switched off in this machine's kernel (it has no /proc/sys/net/ipv6): make the network without --ipv6";
         return Err(Fault::bad(format!("cannot enable IPv6 for the network: {what}")));
     }
-    if wish["EnableIPv4"] == false {
-        return Err(Fault::not_here("a network without IPv4"));
+    let without_ipv4 = wish["EnableIPv4"] == false;
+    if without_ipv4 && !ipv6 {
+        return Err(Fault::bad("IPv4 or IPv6 must be enabled"));
     }
     let (four, six) = pools(&wish["IPAM"]["Config"], ipv6, driver)?;
     let mut kept = texts(&four["AuxiliaryAddresses"])?;
@@ -122,12 +125,13 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
     let network = Network {
         name: text(&wish["Name"]),
         driver: driver.to_owned(),
-        subnet: text(&four["Subnet"]),
-        gateway: text(&four["Gateway"]),
+        subnet: if without_ipv4 { String::new() } else { text(&four["Subnet"]) },
+        gateway: if without_ipv4 { String::new() } else { text(&four["Gateway"]) },
+        without_ipv4,
         ipv6,
         subnet6: text(&six["Subnet"]),
         gateway6: text(&six["Gateway"]),
-        range: text(&four["IPRange"]),
+        range: if without_ipv4 { String::new() } else { text(&four["IPRange"]) },
         range6: text(&six["IPRange"]),
         kept,
         internal: wish["Internal"] == true,
@@ -168,6 +172,10 @@ fn pools(config: &Value, ipv6: bool, driver: &str) -> Result<(Value, Value), Fau
         return Err(Fault { status: StatusCode::FORBIDDEN, message });
     }
     let [four, six] = both.map(|mut pools| pools.pop().unwrap_or_default());
+    let lost = ["Gateway", "IPRange"].into_iter().find(|key| four[*key].as_str().is_some_and(|text| !text.is_empty()));
+    if let Some(key) = lost.filter(|_| four["Subnet"].as_str().unwrap_or_default().is_empty()) {
+        return Err(Fault::bad(format!("invalid subnet : invalid CIDR block: a {key} needs the subnet that it is in")));
+    }
     // Without --ipv6 a subnet of it is nobody's, as with dockerd.
     Ok((four, if ipv6 { six } else { Value::Null }))
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
+use super::body::{Lines, Teller};
 use super::containers::{apart, document, number};
 use super::images::flag;
 use super::system::moment;
@@ -195,6 +196,16 @@ fn replayed(engine: &Arc<Engine>, container: &Arc<Container>, wish: logs::Wish) 
     lines
 }
 
+/// Passes lines of a log on. False: the client has gone away.
+async fn pass_lines(mut lines: mpsc::Receiver<Line>, teller: &Teller, tty: bool) -> bool {
+    while let Some(line) = lines.recv().await {
+        if !teller.pass(Bytes::from(piece(tty, line.error, &line.text))).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// For clients that only read: the output as an ordinary body.
 fn one_way(
     engine: Arc<Engine>,
@@ -203,31 +214,31 @@ fn one_way(
     replay: Option<logs::Wish>,
     tty: bool,
 ) -> Response {
-    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::io::Error>::new(16);
+    let (teller, body) = Lines::new();
     tokio::spawn(async move {
-        if let Some(said) = replay {
-            let mut lines = replayed(&engine, &container, said);
-            while let Some(line) = lines.recv().await {
-                if sender.send_data(Bytes::from(piece(tty, line.error, &line.text))).await.is_err() {
+        let told = async {
+            if let Some(said) = replay
+                && !pass_lines(replayed(&engine, &container, said), &teller, tty).await
+            {
+                return;
+            }
+            let Some(coming) = coming else { return };
+            let Ok(mut connection) = coming.await else { return };
+            while let Ok(Some(frame)) = connection.next().await {
+                let (error, bytes) = match frame {
+                    Frame::Stdout(bytes) => (false, bytes),
+                    Frame::Stderr(bytes) => (true, bytes),
+                    Frame::Ended(_) => return,
+                    _ => continue,
+                };
+                if !teller.pass(Bytes::from(piece(tty, error, &bytes))).await {
                     return;
                 }
             }
-        }
-        let Some(coming) = coming else { return };
-        let Ok(mut connection) = coming.await else { return };
-        while let Ok(Some(frame)) = connection.next().await {
-            let (error, bytes) = match frame {
-                Frame::Stdout(bytes) => (false, bytes),
-                Frame::Stderr(bytes) => (true, bytes),
-                Frame::Ended(_) => return,
-                _ => continue,
-            };
-            if sender.send_data(Bytes::from(piece(tty, error, &bytes))).await.is_err() {
-                return;
-            }
-        }
+        };
+        teller.unless_gone(told).await;
     });
-    ([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], Body::new(body)).into_response()
+    ([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], body.into_body()).into_response()
 }
 
 /// `POST /containers/ID/resize` and `POST /exec/ID/resize` say the size so.
@@ -338,14 +349,13 @@ pub async fn read_logs(State(engine): Here, Path(name): Path<String>, Query(aske
         return Err(Fault::bad("Bad parameters: you must choose at least one stream"));
     }
     let tty = record.config.tty;
-    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::io::Error>::new(16);
+    let (teller, body) = Lines::new();
     tokio::spawn(async move {
-        let mut lines = replayed(&engine, &container, wish);
-        while let Some(line) = lines.recv().await {
-            if sender.send_data(Bytes::from(piece(tty, line.error, &line.text))).await.is_err() {
-                return;
-            }
-        }
+        let told = async {
+            // Whether the client has gone changes nothing any more.
+            let _ = pass_lines(replayed(&engine, &container, wish), &teller, tty).await;
+        };
+        teller.unless_gone(told).await;
     });
-    Ok(([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], Body::new(body)).into_response())
+    Ok(([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], body.into_body()).into_response())
 }

@@ -36,6 +36,7 @@ impl Drop for Tree<'_> {
     fn drop(&mut self) {
         if let Some((engine, id)) = &self.mounted {
             engine.unmount(id);
+            engine.unmount_volumes(id);
         }
     }
 }
@@ -77,7 +78,8 @@ impl Engine {
             return Ok(Tree { root, volumes: Vec::new(), mounted: None });
         }
         let merged = self.mount(&record)?;
-        let mut tree = Tree { root: Root::open(&merged)?, volumes: Vec::new(), mounted: Some((self, record.id)) };
+        let mut tree = Tree { root: Root::open(&merged)?, volumes: Vec::new(), mounted: Some((self, record.id.clone())) };
+        self.mount_volumes(&record)?;
         // A single file that is bound stays what it is below.
         let folders = record.mounts.iter().filter(|mount| mount.kind != "tmpfs" && Path::new(&mount.source).is_dir());
         for mount in folders {

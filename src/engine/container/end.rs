@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attach::Connection;
+use super::health::Health;
 use super::start::container_id;
 use super::state::{Status, rest_before_restart, wants_restart};
 use super::{Container, now};
@@ -55,7 +56,9 @@ impl Engine {
         // its policy says: nobody sees a container at rest that is about to be started again.
         let cleared = self.work(move |engine| {
             let (code, oom, at) = engine.last_words(&one);
+            let health = one.live().health.take().map(Health::ended);
             one.note(|record| {
+                record.state.health = health.or(record.state.health.take());
                 record.state.status = Status::Exited;
                 record.state.pid = 0;
                 record.state.exit_code = code;
@@ -77,7 +80,6 @@ impl Engine {
         };
         container.live().ends += 1;
         container.live().execs.clear();
-        container.live().health = None;
         container.logged.send_modify(|count| *count += 1);
         if oom {
             self.tell(container, "oom", &[]);

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exec::Wish;
@@ -21,6 +22,8 @@ use crate::oci::runtime::hold::{Frame, Wants};
 const REMEMBERED: usize = 5;
 /// So much of what a test says is kept.
 const LONGEST: usize = 4096;
+/// The word of a container that has a test and does not run.
+const ENDED: &str = "unhealthy";
 /// Docker's defaults.
 const INTERVAL: Duration = Duration::from_secs(30);
 const RETRIES: i64 = 3;
@@ -36,6 +39,21 @@ pub struct Health {
     log: VecDeque<Value>,
 }
 
+/// How a container was when it ended, as it lies on the disk: nobody tests it any more, and its last results are what tells why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastHealth {
+    failing: i64,
+    log: VecDeque<Value>,
+}
+
+impl LastHealth {
+    /// For `inspect`. What has ended is unhealthy, as with dockerd.
+    fn json(&self) -> Value {
+        json!({"Status": ENDED, "FailingStreak": self.failing, "Log": self.log})
+    }
+}
+
 /// One test.
 struct Outcome {
     began: String,
@@ -44,8 +62,14 @@ struct Outcome {
 }
 
 impl Health {
-    fn starting() -> Self {
-        Health { status: "starting", ..Health::default() }
+    /// At a start, with the results of the run before: they go one by one as new ones come.
+    fn starting(before: Option<LastHealth>) -> Self {
+        Health { status: "starting", failing: 0, log: before.unwrap_or_default().log }
+    }
+
+    /// What is kept when the container ends.
+    pub fn ended(self) -> LastHealth {
+        LastHealth { failing: self.failing, log: self.log }
     }
 
     /// Takes a result in: pure, so that it can be tested. In the start period failures do not count, unless it has been healthy.
@@ -89,16 +113,17 @@ fn nanoseconds(value: i64, usual: Duration) -> Duration {
 }
 
 impl Engine {
-    /// The word of a container that runs and has a test.
+    /// The word of a container that has a test and was started.
     pub fn health_word(&self, container: &Container) -> Option<String> {
-        container.live().health.as_ref().map(|health| health.status.to_owned())
+        let live = container.live().health.as_ref().map(|health| health.status.to_owned());
+        live.or_else(|| container.state().health.map(|_| ENDED.to_owned()))
     }
 
     /// For `inspect`.
     pub fn health_json(&self, container: &Container) -> Option<Value> {
-        let live = container.live();
-        let health = live.health.as_ref()?;
-        Some(json!({"Status": health.status, "FailingStreak": health.failing, "Log": health.log}))
+        let shown = |health: &Health| json!({"Status": health.status, "FailingStreak": health.failing, "Log": health.log});
+        let live = container.live().health.as_ref().map(shown);
+        live.or_else(|| Some(container.state().health?.json()))
     }
 
     /// Tests a container that has just been started, or found, until it ends.
@@ -106,7 +131,7 @@ impl Engine {
         let record = container.record();
         let Some(check) = record.config.healthcheck else { return };
         let Some(words) = words(&check, record.config.shell.as_ref()) else { return };
-        container.live().health = Some(Health::starting());
+        container.live().health = Some(Health::starting(record.state.health));
         let (engine, container) = (Arc::clone(self), Arc::clone(container));
         // Asked here, while nobody changes it: in the task it may have ended and be another one by then.
         let ends = container.live().ends;
@@ -194,7 +219,7 @@ mod tests {
 
     #[test]
     fn failures_count_after_the_start_period_and_in_a_row() {
-        let mut health = Health::starting();
+        let mut health = Health::starting(None);
         health.take(1, 2, true);
         assert_eq!((health.status, health.failing), ("starting", 0));
         health.take(1, 2, false);
@@ -206,6 +231,22 @@ mod tests {
         assert_eq!(health.status, "unhealthy");
         health.take(0, 2, false);
         assert_eq!(health.status, "healthy");
+    }
+
+    #[test]
+    fn the_results_of_the_run_before_are_kept_until_new_ones_come() {
+        let outcome = |output: &str| Outcome { began: String::new(), code: 1, output: output.to_owned() };
+        let mut health = Health::starting(None);
+        ["1", "2", "3", "4", "5", "6"].iter().for_each(|output| health.remember(outcome(output)));
+        health.take(1, 1, false);
+        let ended = health.ended();
+        assert_eq!((&ended.json()["Status"], &ended.json()["FailingStreak"]), (&json!("unhealthy"), &json!(1)));
+        let again: LastHealth = serde_json::from_str(&serde_json::to_string(&ended).unwrap()).unwrap();
+        let mut health = Health::starting(Some(again));
+        assert_eq!((health.status, health.failing), ("starting", 0));
+        health.remember(outcome("7"));
+        let said: Vec<&str> = health.log.iter().map(|one| one["Output"].as_str().unwrap()).collect();
+        assert_eq!(said, ["3", "4", "5", "6", "7"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::config::{HostConfig, Mount, Texts};
 use super::record::{MountPoint, Record};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
+use crate::engine::volumes::Volume;
 use crate::kernel::fs;
 
 /// Options behind the second colon of `-v` that say how a bind propagates.
@@ -42,7 +43,7 @@ pub fn points(engine: &Engine, record: &Record) -> Result<Vec<MountPoint>, Fault
             continue;
         }
         let volume = engine.make_volume(None, "local", Texts::new(), Texts::new())?;
-        points.push(MountPoint { anonymous: true, ..of_volume(engine, &volume.name, destination, "") });
+        points.push(MountPoint { anonymous: true, ..of_volume(engine, &volume, destination, "") });
     }
     Ok(points)
 }
@@ -97,7 +98,7 @@ fn short(engine: &Engine, text: &str, driver: &str) -> Result<MountPoint, Fault>
     } else {
         let name = Some(source).filter(|source| !source.is_empty());
         let volume = engine.make_volume(name, driver, Texts::new(), Texts::new())?;
-        MountPoint { anonymous: name.is_none(), ..of_volume(engine, &volume.name, target, if mode.is_empty() { "z" } else { mode }) }
+        MountPoint { anonymous: name.is_none(), ..of_volume(engine, &volume, target, if mode.is_empty() { "z" } else { mode }) }
     };
     mode.clone_into(&mut point.mode);
     if point.kind == "volume" && mode.is_empty() {
@@ -122,11 +123,12 @@ fn bind(source: &str, destination: String) -> MountPoint {
     }
 }
 
-fn of_volume(engine: &Engine, name: &str, destination: String, mode: &str) -> MountPoint {
+fn of_volume(engine: &Engine, volume: &Volume, destination: String, mode: &str) -> MountPoint {
     MountPoint {
         kind: "volume".to_owned(),
-        name: name.to_owned(),
-        source: engine.volume_data(name).display().to_string(),
+        name: volume.name.clone(),
+        device: !volume.options.is_empty(),
+        source: engine.volume_data(&volume.name).display().to_string(),
         destination,
         driver: "local".to_owned(),
         mode: mode.to_owned(),
@@ -188,7 +190,7 @@ fn long(engine: &Engine, mount: &Mount) -> Result<MountPoint, Fault> {
             let name = Some(mount.source.as_str()).filter(|name| !name.is_empty());
             let kind = options["DriverConfig"]["Name"].as_str().unwrap_or("local").to_owned();
             let volume = engine.make_volume(name, &kind, labels, driver)?;
-            MountPoint { anonymous: name.is_none(), no_copy: options["NoCopy"] == true, ..of_volume(engine, &volume.name, target, "z") }
+            MountPoint { anonymous: name.is_none(), no_copy: options["NoCopy"] == true, ..of_volume(engine, &volume, target, "z") }
         }
         _ => {
             if !mount.source.is_empty() {
@@ -237,7 +239,11 @@ fn entry(point: &MountPoint) -> Value {
     if point.kind == "tmpfs" {
         return tmpfs(&point.destination, &point.options, point.writable);
     }
-    let mut options = vec!["rbind", if point.writable { "rw" } else { "ro" }];
+    let mut options = vec!["rbind"];
+    // A device that is mounted read-only stays so: "rw" would undo it.
+    if !(point.writable && point.device) {
+        options.push(if point.writable { "rw" } else { "ro" });
+    }
     options.push(if point.propagation.is_empty() { "rprivate" } else { &point.propagation });
     json!({"destination": point.destination, "type": "bind", "source": point.source, "options": options})
 }

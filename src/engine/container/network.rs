@@ -194,7 +194,7 @@ impl Engine {
             let _ = Bridge::unplug(cable);
         }
         let record = container.record();
-        if record.networks.values().any(|endpoint| !endpoint.address.is_empty()) {
+        if record.networks.values().any(|endpoint| endpoint.is_placed()) {
             for (name, endpoint) in &record.networks {
                 self.tell_network("disconnect", name, endpoint, container);
             }
@@ -210,7 +210,7 @@ impl Engine {
     /// After a restart of the engine: the bridges are as they were, what this process held itself is opened again.
     pub async fn resume_network(self: &Arc<Self>, container: &Arc<Container>) {
         let record = container.record();
-        let cables = record.networks.values().filter(|endpoint| !endpoint.address.is_empty());
+        let cables = record.networks.values().filter(|endpoint| endpoint.is_placed());
         container.live().plugged.cables = cables.map(|endpoint| format!("veth{}", &endpoint.endpoint_id[..7])).collect();
         // What somebody else has taken meanwhile is lost, and the container runs on; here and below.
         let _ = self.serve_names(container, record.state.pid).await;
@@ -265,6 +265,12 @@ pub fn asked(wanted: &Value) -> Result<Endpoint, Fault> {
     }
     let endpoint: Endpoint = read(wanted)?;
     hardware(&endpoint.mac_address)?;
+    for version in ["IPv4", "IPv6"] {
+        let text = endpoint.wanted.as_ref().and_then(|wanted| wanted[format!("{version}Address")].as_str()).unwrap_or_default();
+        if !text.is_empty() && !text.parse::<IpAddr>().is_ok_and(|one| one.is_ipv6() == (version == "IPv6")) {
+            return Err(Fault::bad(format!("invalid endpoint settings:\ninvalid {version} address: {text}")));
+        }
+    }
     Ok(Endpoint { wanted_mac: endpoint.mac_address.clone(), mac_address: String::new(), ..endpoint })
 }
 

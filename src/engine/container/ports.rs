@@ -132,7 +132,7 @@ impl Engine {
 
     /// The bridge by which a container is reached, and its place there.
     fn leads_in<'a>(&self, record: &'a Record) -> Option<(Bridge, &'a Endpoint)> {
-        let placed = record.networks.iter().filter(|(_, endpoint)| !endpoint.address.is_empty());
+        let placed = record.networks.iter().filter(|(_, endpoint)| endpoint.is_placed());
         let bridges = placed.filter_map(|(name, endpoint)| Some((self.networks.find(name).ok()?.bridge()?, endpoint)));
         bridges.into_iter().find(|(bridge, _)| !bridge.internal)
     }

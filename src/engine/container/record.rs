@@ -70,6 +70,9 @@ pub struct MountPoint {
     /// The image's files are not copied into the new volume.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_copy: bool,
+    /// Something is mounted at the volume as long as it is used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub device: bool,
     /// Options of a tmpfs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
@@ -111,6 +114,11 @@ impl Endpoint {
     pub fn placed(&self) -> Vec<Placed> {
         let both = [(&self.address, self.prefix), (&self.address6, self.prefix6)];
         both.into_iter().filter_map(|(address, prefix)| Some(Placed { address: address.parse().ok()?, prefix })).collect()
+    }
+
+    /// Whether it has an address now.
+    pub fn is_placed(&self) -> bool {
+        !self.address.is_empty() || !self.address6.is_empty()
     }
 
     /// Forgets what held while it was plugged in.

@@ -44,6 +44,7 @@ impl Engine {
                 drop(turn);
                 rest.push(container);
             } else if self.watch(&container).await.is_ok() {
+                self.keep_volumes(&container.record());
                 self.see_frozen(&container).await;
                 self.resume_network(&container).await;
                 self.watch_health(&container);
@@ -58,6 +59,7 @@ impl Engine {
             .work(move |engine| {
                 resting.iter().for_each(|container| engine.clear(container));
                 engine.sweep_ports();
+                engine.sweep_volumes();
                 engine.sweep_files();
                 Ok(())
             })

@@ -78,7 +78,7 @@ impl Engine {
         };
         let one = Arc::clone(container);
         self.work(move |engine| {
-            if !endpoint.endpoint_id.is_empty() && !endpoint.address.is_empty() {
+            if !endpoint.endpoint_id.is_empty() && endpoint.is_placed() {
                 let cable = format!("veth{}", &endpoint.endpoint_id[..7]);
                 let open = std::mem::take(&mut one.live().plugged.proxies);
                 engine.close_ports(&one, open);
@@ -102,7 +102,7 @@ impl Engine {
 
     /// Gives a container that runs a way out again, through the first of its networks that has one.
     fn lead_out(&self, record: &Record) -> Result<(), Fault> {
-        let placed = record.networks.iter().filter(|(_, endpoint)| !endpoint.address.is_empty() && record.state.is_running());
+        let placed = record.networks.iter().filter(|(_, endpoint)| endpoint.is_placed() && record.state.is_running());
         let mut known = placed.filter_map(|(name, endpoint)| Some((self.networks.find(name).ok()?.ways_out(), endpoint.placed())));
         let Some((ways, addresses)) = known.find(|(ways, _)| !ways.is_empty()) else { return Ok(()) };
         let namespace = ns::open(record.state.pid, "net")?;

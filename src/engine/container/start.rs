@@ -122,6 +122,7 @@ impl Engine {
     fn prepare(&self, container: &Container) -> Result<Bundle, Fault> {
         let record = container.record();
         let rootfs = self.mount(&record)?;
+        self.mount_volumes(&record)?;
         let root = Root::open(&rootfs)?;
         let account = accounts::run_as(&root, &record.config.user).map_err(|error| Fault::bad(error.line()))?;
         let account = with_groups(account, &root, &record)?;
@@ -214,6 +215,7 @@ impl Engine {
         }
         self.unplug(container);
         self.unmount(&container.id);
+        self.unmount_volumes(&container.id);
     }
 }
 

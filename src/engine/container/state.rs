@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::health::LastHealth;
 use crate::engine::error::Fault;
 
 /// How Go writes a moment that never was.
@@ -58,6 +59,9 @@ pub struct State {
     pub finished_at: Option<String>,
     /// A person stopped it: `unless-stopped` and `always` let it rest.
     pub stopped_by_hand: bool,
+    /// How it was when it ended last, where it is tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<LastHealth>,
 }
 
 impl State {

@@ -60,6 +60,7 @@ fn state(shown: &Value) -> Result<State, String> {
         started_at: moment("StartedAt"),
         finished_at: moment("FinishedAt"),
         stopped_by_hand: false,
+        health: None,
     })
 }
 

@@ -198,3 +198,30 @@ fn of_two_dockerfiles_the_first_counts_and_of_two_hosts_both() {
     let (_, told) = engine.sent("POST", "/build?extrahosts=one.test:10.0.0.1&extrahosts=two.test:10.0.0.2", &tar);
     assert!(told.contains("10.0.0.1\\tone.test") && told.contains("10.0.0.2\\ttwo.test"), "{told}");
 }
+
+#[test]
+fn the_last_results_of_a_health_check_outlive_the_container() {
+    if !docker("the_last_results_of_a_health_check_outlive_the_container") {
+        return;
+    }
+    let here = Confined::start();
+    let check = ["--health-cmd", "echo well", "--health-interval", "100ms"];
+    here.said(&[&["run", "-d", "--name", "well", "--network", "none"][..], &check, &["base:1", "sleep", "1000"]].concat());
+    let health = || serde_json::from_str::<Value>(&here.said(&["inspect", "-f", "{{json .State.Health}}", "well"])).expect("a document");
+    crate::support::eventually("a result", super::PATIENCE, || (health()["Status"] == "healthy").then_some(()));
+    here.said(&["stop", "-t", "0", "well"]);
+    // Nobody knows how it is now: that is unhealthy, in dockerd's words.
+    let ended = health();
+    assert_eq!((&ended["Status"], &ended["FailingStreak"], &ended["Log"][0]["Output"]), (&json!("unhealthy"), &json!(0), &json!("well\n")));
+    assert_eq!(here.said(&["ps", "-a", "--filter", "health=unhealthy", "--format", "{{.Names}}"]), "well\n");
+    let shown = here.said(&["ps", "-a", "--format", "{{.Status}}"]);
+    assert!(shown.starts_with("Exited (137)") && !shown.contains("health"), "{shown}");
+    // The next run begins anew, and remembers.
+    here.said(&["start", "well"]);
+    let again = health();
+    assert!(
+        again["Log"].as_array().is_some_and(|log| log.iter().any(|one| one["Start"] == ended["Log"][0]["Start"]) || log.len() == 5),
+        "{again}"
+    );
+    assert_eq!(here.said(&["inspect", "-f", "{{.State.Running}}", "well"]), "true\n");
+}

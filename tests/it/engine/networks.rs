@@ -74,6 +74,35 @@ fn containers_of_a_network_with_ipv6_have_addresses_and_names_of_it() {
 }
 
 #[test]
+fn a_network_of_ipv6_alone_has_addresses_names_and_ports_of_it() {
+    if !docker("a_network_of_ipv6_alone_has_addresses_names_and_ports_of_it") {
+        return;
+    }
+    let here = Confined::start();
+    here.host("ip link set lo up");
+    let neither = here.fails(&["network", "create", "--ipv4=false", "none-at-all"], 1);
+    assert!(neither.contains("IPv4 or IPv6 must be enabled"), "{neither}");
+    here.said(&["network", "create", "--ipv4=false", "--ipv6", "--subnet", "fd00:cafe::/64", "six"]);
+    let shown = "{{.EnableIPv4}} {{.EnableIPv6}}{{range .IPAM.Config}} {{.Subnet}}{{end}}";
+    assert_eq!(here.said(&["network", "inspect", "-f", shown, "six"]), "false true fd00:cafe::/64\n");
+    let server = ["-d", "--name", "server", "--network", "six", "-p", "8080:80", "base:1", "sh", "-c", SERVE];
+    here.said(&[&["run"][..], &server].concat());
+    let place = "{{with index .NetworkSettings.Networks \"six\"}}[{{.IPAddress}}] {{.GlobalIPv6Address}}{{end}}";
+    assert_eq!(here.said(&["inspect", "-f", place, "server"]), "[] fd00:cafe::2\n");
+    let seen = here.said(&run("six", &["base:1", "sh", "-c", "ip addr show eth0; ping -c 1 -W 5 server"]));
+    assert!(!seen.contains("inet 1") && seen.contains("(fd00:cafe::2)") && seen.contains("1 packets received"), "{seen}");
+    eventually("an answer", PATIENCE, || (here.host(&get("::1 8080")).stdout == "hello\n").then_some(()));
+    let member = here.said(&["network", "inspect", "-f", "{{range .Containers}}{{.Name}} [{{.IPv4Address}}]{{end}}", "six"]);
+    assert_eq!(member, "server []\n");
+    assert!(here.fails(&["network", "rm", "six"], 1).contains("has active endpoints"));
+    here.said(&["network", "disconnect", "six", "server"]);
+    assert!(!here.said(&["exec", "server", "ip", "addr"]).contains("fd00:cafe"));
+    here.said(&["rm", "-f", "server"]);
+    here.said(&["network", "rm", "six"]);
+    assert!(!here.host("ip -o link").stdout.contains(" br-"), "nothing of a network is left");
+}
+
+#[test]
 fn published_ports_lead_to_addresses_of_ipv6_and_nothing_else_does() {
     if !docker("published_ports_lead_to_addresses_of_ipv6_and_nothing_else_does") {
         return;

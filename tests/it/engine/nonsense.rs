@@ -102,7 +102,7 @@ fn told(engine: &Engine, bytes: &[u8]) -> String {
     line
 }
 
-fn descriptors(pid: &str) -> usize {
+pub fn descriptors(pid: &str) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
