@@ -57,7 +57,8 @@ impl Engine {
                 endpoint.endpoint_id = names::random_id();
                 engine.choose_addresses(&one, &network, endpoint)?;
             }
-            one.change(|record| record.networks = networks)
+            one.remember(|record| record.networks = networks);
+            Ok(())
         })
         .await
     }
@@ -158,12 +159,17 @@ impl Engine {
             self.branch_off(network, &inner.name, endpoint, namespace.as_fd())?;
         }
         let mac = inside(namespace.as_fd(), || inner.configure(&network.ways_out()))?.map_err(refused)?;
-        let name = network.name.clone();
-        container.change(|record| {
-            if let Some(endpoint) = record.networks.get_mut(&name) {
+        let note = |record: &mut Record| {
+            if let Some(endpoint) = record.networks.get_mut(&network.name) {
                 endpoint.mac_address = mac;
             }
-        })
+        };
+        // A start writes all of it when it has succeeded.
+        if number.is_some() {
+            container.remember(note);
+            return Ok(());
+        }
+        container.change(note)
     }
 
     /// Makes a container's link as a branch of the network's parent.
@@ -198,8 +204,8 @@ impl Engine {
             for (name, endpoint) in &record.networks {
                 self.tell_network("disconnect", name, endpoint, container);
             }
-            // Whoever waits is told when all of it is gone.
-            container.note(|record| {
+            // Whoever waits is told when all of it is gone; an engine that finds them on the disk forgets them too.
+            container.remember(|record| {
                 // A port that nobody has chosen is another one at the next start: this one may be somebody else's by then.
                 record.ports.clear();
                 record.networks.values_mut().for_each(Endpoint::clear);
