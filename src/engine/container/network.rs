@@ -1,7 +1,7 @@
 //! A container's network: an address before it starts, a cable when it has a network namespace, and the end of both.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ use crate::net::interface::{self, Interface, usual_hardware};
 pub struct Plugged {
     /// Our ends of its cables.
     pub cables: Vec<String>,
+    /// Its network namespace, where it has links without an end of ours: branches of a parent. Nothing else says when they are gone.
+    pub namespace: Option<OwnedFd>,
     /// The tasks of its published ports.
     pub proxies: Vec<JoinHandle<()>>,
     /// The task of its resolver.
@@ -159,6 +161,9 @@ impl Engine {
             self.branch_off(network, &inner.name, endpoint, namespace.as_fd())?;
         }
         let mac = inside(namespace.as_fd(), || inner.configure(&network.ways_out()))?.map_err(refused)?;
+        if network.bridge().is_none() {
+            container.live().plugged.namespace = Some(namespace);
+        }
         let note = |record: &mut Record| {
             if let Some(endpoint) = record.networks.get_mut(&network.name) {
                 endpoint.mac_address = mac;
@@ -200,6 +205,14 @@ impl Engine {
             let _ = Bridge::unplug(cable);
         }
         let record = container.record();
+        if let Some(namespace) = &plugged.namespace {
+            // By itself the namespace ends some time after its last process. Until then a parent lets nobody have the hardware address of a branch in it, and
+            // at the next start that is this container.
+            for endpoint in record.networks.values() {
+                // A link of a bridge went with its other end.
+                let _ = inside(namespace.as_fd(), || interface::remove(&endpoint.placed()));
+            }
+        }
         if record.networks.values().any(|endpoint| !endpoint.address.is_empty()) {
             for (name, endpoint) in &record.networks {
                 self.tell_network("disconnect", name, endpoint, container);
@@ -218,6 +231,11 @@ impl Engine {
         let record = container.record();
         let cables = record.networks.values().filter(|endpoint| !endpoint.address.is_empty());
         container.live().plugged.cables = cables.map(|endpoint| format!("veth{}", &endpoint.endpoint_id[..7])).collect();
+        let branches = |name: &String| self.networks.find(name).is_ok_and(|network| network.parent().is_some());
+        if record.networks.keys().any(branches) {
+            // A container that has just ended has none any more.
+            container.live().plugged.namespace = ns::open(record.state.pid, "net").ok();
+        }
         // What somebody else has taken meanwhile is lost, and the container runs on; here and below.
         let _ = self.serve_names(container, record.state.pid).await;
         let _ = self.publish(container).await;
