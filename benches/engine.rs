@@ -2,14 +2,17 @@
 //!
 //! Without a name: all of them. Ours is started in network and mount namespaces of its own. `DOCKERD_SOCKET=PATH` names the socket of a `dockerd` that runs in
 //! a network namespace of its own too; without it there are no ratios. Both get the same image, and take turns in one run, so that a change of the machine's
-//! speed meets both alike. Quote the minima. Nothing here fails a build.
+//! speed meets both alike. Quote the minima. At the end stand the goals, and whether they are met; nothing here fails a build.
 //!
 //! - run: `docker run --rm` of `true`, with a network and without
 //! - exec: `docker exec` of `true`
-//! - create: 100 containers, one after the other: by `docker create`, and by bare requests, without the time of a client
+//! - create: 100 containers, one after the other
 //! - memory: what the engine and its shims hold while 50 containers sleep (proportional set size of all processes in its network namespace)
 //! - port: from the connection to the first byte, through a published port
 //! - name: one question for a container's name, asked in another container
+//!
+//! The first three are done by three clients: by `docker`, by the client of this program, and by bare requests over one connection. Each talks to both engines
+//! alike. A goal counts for `docker`; what it needs itself, before it has asked for anything, is in all its figures, and is measured too.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -17,12 +20,14 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use serde_json::Value;
 
 const BOTTLESHIP: &str = env!("CARGO_BIN_EXE_bottleship");
 const IMAGE: &str = "bench-engine:1";
@@ -33,7 +38,154 @@ const OWN: [&str; 4] = ["ps", "-aq", "--filter", "ancestor=bench-engine:1"];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Measures one thing on all engines, so often.
-type Bench = fn(&[Engine], usize);
+type Bench = fn(&[Engine], usize) -> Vec<Compared>;
+
+/// What came of ours and of the other, and what was to be reached.
+struct Compared {
+    what: String,
+    /// The most that ours may be of the other's.
+    goal: Option<f64>,
+    /// Ours and the other's: minimum and median.
+    figures: Vec<(f64, f64)>,
+    unit: &'static str,
+}
+
+impl Compared {
+    fn goal(mut self, goal: f64) -> Self {
+        self.goal = Some(goal);
+        self
+    }
+
+    /// Ours to the other's, by minima and by medians.
+    fn ratios(&self) -> Option<(f64, f64)> {
+        let [ours, theirs] = self.figures.as_slice() else { return None };
+        Some((ours.0 / theirs.0, ours.1 / theirs.1))
+    }
+}
+
+/// A program that is called as `docker`.
+#[derive(Clone, Copy)]
+enum Client {
+    /// The one of this machine.
+    Docker,
+    /// This program.
+    Ours,
+}
+
+impl Client {
+    const BOTH: [Client; 2] = [Client::Docker, Client::Ours];
+
+    fn by(self) -> &'static str {
+        match self {
+            Client::Docker => "by docker",
+            Client::Ours => "by our client",
+        }
+    }
+
+    /// The goals are those of the client that people have.
+    fn goal(self, goal: f64, compared: Compared) -> Compared {
+        match self {
+            Client::Docker => compared.goal(goal),
+            Client::Ours => compared,
+        }
+    }
+}
+
+/// Requests of our own, one after the other over one connection.
+struct Requests<'a> {
+    engine: &'a Engine,
+    stream: BufReader<UnixStream>,
+}
+
+impl<'a> Requests<'a> {
+    fn to(engine: &'a Engine) -> Self {
+        Requests { engine, stream: BufReader::new(UnixStream::connect(&engine.socket).expect("its socket")) }
+    }
+
+    fn send(&mut self, line: &str, more: &str, body: &str) {
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        let head = format!("{method} /v1.41{path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n{more}");
+        let sent = self.stream.get_mut().write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        sent.expect("send a request");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+
+    /// The head of an answer: how long its body is; nothing for one in chunks or without an end.
+    fn head(&mut self) -> Option<usize> {
+        let status = self.line();
+        assert!(status.starts_with("HTTP/1.1 2") || status.starts_with("HTTP/1.1 101"), "{}: {status}", self.engine.name);
+        let mut length = status.contains(" 204 ").then_some(0);
+        loop {
+            let line = self.line().to_ascii_lowercase();
+            if line.is_empty() {
+                return length;
+            }
+            length = line.strip_prefix("content-length: ").map_or(length, |length| length.parse().ok());
+        }
+    }
+
+    fn body(&mut self, length: Option<usize>) -> Value {
+        let mut bytes = vec![0; length.unwrap_or(0)];
+        self.stream.read_exact(&mut bytes).expect("a body");
+        while length.is_none() {
+            let size = usize::from_str_radix(&self.line(), 16).expect("the size of a chunk");
+            let begin = bytes.len();
+            bytes.resize(begin + size, 0);
+            self.stream.read_exact(&mut bytes[begin..]).expect("a chunk");
+            self.line();
+            if size == 0 {
+                break;
+            }
+        }
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    fn ask(&mut self, line: &str, body: &str) -> Value {
+        self.send(line, "", body);
+        let length = self.head();
+        self.body(length)
+    }
+
+    /// Asks for a stream: the connection is one from here on.
+    fn attach(mut self, line: &str, body: &str) -> BufReader<UnixStream> {
+        self.send(line, "Connection: Upgrade\r\nUpgrade: tcp\r\n", body);
+        self.head();
+        self.stream
+    }
+
+    fn create(&mut self, host: &str) -> String {
+        let made = self.ask("POST /containers/create", &format!(r#"{{"Image":"{IMAGE}","Cmd":["/bin/true"],"HostConfig":{{{host}}}}}"#));
+        made["Id"].as_str().expect("an id").to_owned()
+    }
+
+    /// What `docker run --rm` asks for.
+    fn run(&mut self, network: &str) {
+        let id = self.create(&format!(r#""AutoRemove":true,"NetworkMode":"{network}""#));
+        let attach = format!("POST /containers/{id}/attach?stream=1&stdout=1&stderr=1");
+        let mut output = Requests::to(self.engine).attach(&attach, "");
+        let mut wait = Requests::to(self.engine);
+        wait.send(&format!("POST /containers/{id}/wait?condition=removed"), "", "");
+        let length = wait.head();
+        self.ask(&format!("POST /containers/{id}/start"), "");
+        output.read_to_end(&mut Vec::new()).expect("its output");
+        assert_eq!(wait.body(length)["StatusCode"], 0, "{}", self.engine.name);
+    }
+
+    /// What `docker exec` asks for.
+    fn exec(&mut self, container: &str) {
+        let wish = r#"{"AttachStdout":true,"AttachStderr":true,"Cmd":["/bin/true"]}"#;
+        let made = self.ask(&format!("POST /containers/{container}/exec"), wish);
+        let id = made["Id"].as_str().expect("an id");
+        let mut output = Requests::to(self.engine).attach(&format!("POST /exec/{id}/start"), "{}");
+        output.read_to_end(&mut Vec::new()).expect("its output");
+        assert_eq!(self.ask(&format!("GET /exec/{id}/json"), "")["ExitCode"], 0, "{}", self.engine.name);
+    }
+}
 
 /// An engine to be measured.
 struct Engine {
@@ -82,8 +234,15 @@ impl Engine {
     }
 
     fn docker(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.env("DOCKER_HOST", format!("unix://{}", self.socket.display())).args(words).stdin(Stdio::null());
+        self.client(Client::Docker, words)
+    }
+
+    fn client(&self, client: Client, words: &[&str]) -> Command {
+        let mut command = match client {
+            Client::Docker => Command::new("docker"),
+            Client::Ours => Command::new(BOTTLESHIP),
+        };
+        command.arg0("docker").env("DOCKER_HOST", format!("unix://{}", self.socket.display())).args(words).stdin(Stdio::null());
         command
     }
 
@@ -94,21 +253,12 @@ impl Engine {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn timed(&self, words: &[&str]) -> Duration {
+    fn timed(&self, client: Client, words: &[&str]) -> Duration {
         let began = Instant::now();
-        self.said(words);
-        began.elapsed()
-    }
-
-    /// Makes a container by a request of our own.
-    fn create(&self) {
-        let body = format!(r#"{{"Image":"{IMAGE}","Cmd":["/bin/true"]}}"#);
-        let head = "POST /v1.41/containers/create HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: application/json\r\n";
-        let mut stream = UnixStream::connect(&self.socket).expect("its socket");
-        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).expect("send a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 201"), "{}: {answer}", self.name);
+        let output = self.client(client, words).output().expect("run a client");
+        let took = began.elapsed();
+        assert!(output.status.success(), "{}: {} {words:?}: {}", self.name, client.by(), String::from_utf8_lossy(&output.stderr));
+        took
     }
 
     /// The engine's own process: whoever listens on the socket.
@@ -173,11 +323,18 @@ fn main() -> ExitCode {
     }
     let benches: [(&str, Bench); 6] =
         [("run", run), ("exec", exec), ("create", create), ("memory", memory), ("port", port), ("name", name)];
+    let mut all = Vec::new();
     for (name, bench) in benches {
         if names.is_empty() || names.contains(&name) {
             println!("\n{name}");
-            bench(&engines, runs);
+            all.extend(bench(&engines, runs));
         }
+    }
+    println!("\ngoals");
+    for compared in &all {
+        let (Some(goal), Some((by_minima, by_medians))) = (compared.goal, compared.ratios()) else { continue };
+        let met = if by_minima <= goal { "met" } else { "missed" };
+        println!("  {}: {by_minima:.2}x (medians {by_medians:.2}x) of at most {goal}x: {met}", compared.what);
     }
     ExitCode::SUCCESS
 }
@@ -197,78 +354,116 @@ fn image(place: &Path) -> PathBuf {
 }
 
 /// Runs something on all engines in turn, and prints each with the ratio of ours to it.
-fn compare(what: &str, engines: &[Engine], runs: usize, mut once: impl FnMut(&Engine) -> Duration) {
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); engines.len()];
+fn compare(what: &str, engines: &[Engine], runs: usize, mut once: impl FnMut(&Engine) -> Duration) -> Compared {
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); engines.len()];
     for _ in 0..runs {
         for (engine, times) in engines.iter().zip(&mut times) {
-            times.push(once(engine));
+            times.push(once(engine).as_secs_f64() * 1000.0);
         }
     }
-    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    let mut ours = None;
-    for (engine, times) in engines.iter().zip(&mut times) {
-        times.sort();
-        let (min, median) = (millis(times[0]), millis(times[times.len() / 2]));
-        let (our_min, our_median) = *ours.get_or_insert((min, median));
-        let ratio = if engine.process.is_some() {
-            String::new()
-        } else {
-            format!(", ours to it {:.2}x (median {:.2}x)", our_min / min, our_median / median)
-        };
-        println!("  {what}, {}: {runs} runs, min {min:.2} ms, median {median:.2} ms{ratio}", engine.name);
+    let of = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        (times[0], times[times.len() / 2])
+    };
+    let compared = Compared { what: what.to_owned(), goal: None, figures: times.into_iter().map(of).collect(), unit: "ms" };
+    told(engines, runs, &compared);
+    compared
+}
+
+fn told(engines: &[Engine], runs: usize, compared: &Compared) {
+    let Compared { what, figures, unit, .. } = compared;
+    for (engine, (min, median)) in engines.iter().zip(figures) {
+        println!("  {what}, {}: {runs} runs, min {min:.2} {unit}, median {median:.2} {unit}", engine.name);
+    }
+    if let Some((by_minima, by_medians)) = compared.ratios() {
+        println!("  {what}: ours to the other {by_minima:.2}x (medians {by_medians:.2}x)");
     }
 }
 
-fn run(engines: &[Engine], runs: usize) {
-    compare("run --rm", engines, runs, |engine| engine.timed(&["run", "--rm", IMAGE, "/bin/true"]));
-    compare("run --rm --network none", engines, runs, |engine| engine.timed(&["run", "--rm", "--network", "none", IMAGE, "/bin/true"]));
+fn run(engines: &[Engine], runs: usize) -> Vec<Compared> {
+    let mut all = Vec::new();
+    for (network, name, goal) in [("bridge", "run --rm", 0.35), ("none", "run --rm --network none", 0.2)] {
+        let words = ["run", "--rm", "--network", network, IMAGE, "/bin/true"];
+        for client in Client::BOTH {
+            let compared = compare(&format!("{name} {}", client.by()), engines, runs, |engine| engine.timed(client, &words));
+            all.push(client.goal(goal, compared));
+        }
+        all.push(compare(&format!("{name} by requests"), engines, runs, |engine| timed(|| Requests::to(engine).run(network))));
+    }
+    all
 }
 
-fn exec(engines: &[Engine], runs: usize) {
+fn timed(work: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    work();
+    began.elapsed()
+}
+
+fn exec(engines: &[Engine], runs: usize) -> Vec<Compared> {
     for engine in engines {
         engine.said(&["run", "-d", "--name", "bench-exec", IMAGE, "/bin/sleep", "1000"]);
     }
-    compare("exec", engines, runs, |engine| engine.timed(&["exec", "bench-exec", "/bin/true"]));
+    let mut all = Vec::new();
+    for client in Client::BOTH {
+        let own = ["version", "--format", "{{.Server.Version}}"];
+        all.push(compare(&format!("a question {}", client.by()), engines, runs, |engine| engine.timed(client, &own)));
+        let words = ["exec", "bench-exec", "/bin/true"];
+        let compared = compare(&format!("exec {}", client.by()), engines, runs, |engine| engine.timed(client, &words));
+        all.push(client.goal(0.3, compared));
+    }
+    all.push(compare("exec by requests", engines, runs, |engine| timed(|| Requests::to(engine).exec("bench-exec"))));
     for engine in engines {
         engine.said(&["rm", "-f", "bench-exec"]);
     }
+    all
 }
 
-fn create(engines: &[Engine], _: usize) {
-    let timed = |engine: &Engine, once: &dyn Fn(&Engine)| {
-        let began = Instant::now();
-        (0..100).for_each(|_| once(engine));
-        let took = began.elapsed();
+fn create(engines: &[Engine], runs: usize) -> Vec<Compared> {
+    // Those that were made go before the next are.
+    let hundred = |engine: &Engine, work: &dyn Fn()| {
+        let took = timed(work);
         let ids = engine.said(&OWN);
         let words: Vec<&str> = ["rm"].into_iter().chain(ids.lines()).collect();
         engine.said(&words);
         took
     };
-    compare("100 creates", engines, 2, |engine| timed(engine, &|engine| drop(engine.said(&["create", IMAGE, "/bin/true"]))));
-    compare("100 bare requests", engines, 2, |engine| timed(engine, &|engine| engine.create()));
+    let runs = runs.div_ceil(10).max(2);
+    let mut all = Vec::new();
+    for client in Client::BOTH {
+        let once = |engine: &Engine| drop(engine.timed(client, &["create", IMAGE, "/bin/true"]));
+        let compared = compare(&format!("100 creates {}", client.by()), engines, runs, |engine| {
+            hundred(engine, &|| (0..100).for_each(|_| once(engine)))
+        });
+        all.push(client.goal(0.3, compared));
+    }
+    let compared = compare("100 creates by requests over one connection", engines, runs, |engine| {
+        hundred(engine, &|| {
+            let mut requests = Requests::to(engine);
+            (0..100).for_each(|_| drop(requests.create("")));
+        })
+    });
+    all.push(compared.goal(0.3));
+    all
 }
 
-fn memory(engines: &[Engine], _: usize) {
-    let mut ours = None;
+fn memory(engines: &[Engine], _: usize) -> Vec<Compared> {
+    let mut figures = Vec::new();
     for engine in engines {
         let idle = engine.memory();
         for _ in 0..50 {
             engine.said(&["run", "-d", "--network", "none", IMAGE, "/bin/sleep", "1000"]);
         }
         let (held, processes) = engine.memory();
-        let first = *ours.get_or_insert(held);
-        let ratio = if engine.process.is_some() { String::new() } else { format!(", ours to it {:.2}x", first as f64 / held as f64) };
-        println!(
-            "  {}: {:.1} MiB in {processes} processes with 50 containers, {:.1} MiB in {} without{ratio}",
-            engine.name,
-            held as f64 / 1024.0,
-            idle.0 as f64 / 1024.0,
-            idle.1
-        );
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        println!("  {}: {processes} processes with 50 containers; {:.1} MiB in {} without", engine.name, mib(idle.0), idle.1);
+        figures.push((mib(held), mib(held)));
         let ids = engine.said(&OWN);
         let words: Vec<&str> = ["rm", "-f"].into_iter().chain(ids.lines()).collect();
         engine.said(&words);
     }
+    let compared = Compared { what: "memory with 50 containers".to_owned(), goal: Some(0.3), figures, unit: "MiB" };
+    told(engines, 1, &compared);
+    vec![compared]
 }
 
 /// From the connection to the first byte, where somebody answers.
@@ -280,7 +475,7 @@ fn first_byte(address: SocketAddr) -> Option<Duration> {
     Some(began.elapsed())
 }
 
-fn port(engines: &[Engine], runs: usize) {
+fn port(engines: &[Engine], runs: usize) -> Vec<Compared> {
     let published = format!("{PORT}:80");
     let targets: Vec<SocketAddr> = engines
         .iter()
@@ -297,20 +492,23 @@ fn port(engines: &[Engine], runs: usize) {
             target
         })
         .collect();
+    let mut all = Vec::new();
     // The gateway is one of the host's addresses as seen from outside the loopback; both ways into the port are taken.
     for (what, of) in [("first byte, published on 127.0.0.1", "127.0.0.1"), ("first byte, published on the bridge's address", "172.17.0.1")]
     {
         let address = SocketAddr::new(of.parse().expect("an address"), PORT);
-        compare(what, engines, runs * 5, |engine| inside(engine.pid(), || first_byte(address)).expect("the published port answers"));
+        let answer = |engine: &Engine| inside(engine.pid(), || first_byte(address)).expect("the published port answers");
+        all.push(compare(what, engines, runs * 5, answer).goal(1.1));
     }
     let mut at = targets.iter().cycle();
-    compare("first byte, straight to the container", engines, runs * 5, |engine| {
+    all.push(compare("first byte, straight to the container", engines, runs * 5, |engine| {
         let target = *at.next().expect("it is a cycle");
         inside(engine.pid(), || first_byte(target)).expect("the server answers")
-    });
+    }));
     for engine in engines {
         engine.said(&["rm", "-f", "bench-port"]);
     }
+    all
 }
 
 /// A question for the IPv4 address of a name, as RFC 1035 has it.
@@ -321,7 +519,7 @@ fn question(name: &str) -> Vec<u8> {
     bytes
 }
 
-fn name(engines: &[Engine], runs: usize) {
+fn name(engines: &[Engine], runs: usize) -> Vec<Compared> {
     let pids: Vec<i32> = engines
         .iter()
         .map(|engine| {
@@ -333,7 +531,7 @@ fn name(engines: &[Engine], runs: usize) {
         })
         .collect();
     let mut at = pids.iter().cycle();
-    compare("name", engines, runs * 5, |_| {
+    let compared = compare("name (less than a millisecond is the goal)", engines, runs * 5, |_| {
         inside(*at.next().expect("it is a cycle"), || {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
             socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
@@ -350,6 +548,7 @@ fn name(engines: &[Engine], runs: usize) {
         engine.said(&["rm", "-f", "bench-asks", "bench-named"]);
         engine.said(&["network", "rm", "bench"]);
     }
+    vec![compared]
 }
 
 fn find(program: &str) -> Option<PathBuf> {

@@ -20,6 +20,7 @@ mod filters;
 mod keys;
 pub mod networks;
 mod parents;
+mod program;
 pub mod quantity;
 mod removal;
 pub mod volumes;
@@ -38,6 +39,7 @@ use container::registry::Containers;
 use error::Fault;
 use events::Events;
 use networks::Networks;
+use program::Program;
 
 /// One engine: what a host's `docker` commands act on.
 pub struct Engine {
@@ -53,6 +55,8 @@ pub struct Engine {
     containers: Containers,
     execs: Execs,
     networks: Networks,
+    /// What runs containers.
+    program: Program,
     /// Held by whoever chooses an address.
     addressing: Mutex<()>,
     /// Held by whoever makes a volume a container's, or removes one that is nobody's.
@@ -98,6 +102,7 @@ impl Engine {
             containers: Containers::default(),
             execs: Execs::default(),
             networks,
+            program: Program::seal(),
             addressing: Mutex::default(),
             using_volumes: Mutex::default(),
             mounted_volumes: Mutex::default(),

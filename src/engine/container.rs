@@ -64,7 +64,7 @@ pub struct Container {
     pub id: String,
     /// `containers/ID`.
     pub folder: PathBuf,
-    record: Mutex<Record>,
+    record: Mutex<Kept>,
     live: Mutex<Live>,
     /// Whoever changes what it is doing holds this.
     pub turn: tokio::sync::Mutex<()>,
@@ -72,6 +72,12 @@ pub struct Container {
     pub changed: watch::Sender<u64>,
     /// Goes up when its log has grown, and when it has ended.
     pub logged: watch::Sender<u64>,
+}
+
+/// The record, and whether the disk has it too.
+struct Kept {
+    record: Record,
+    written: bool,
 }
 
 /// What is not worth the disk.
@@ -104,7 +110,7 @@ impl Container {
         Container {
             id: record.id.clone(),
             folder,
-            record: Mutex::new(record),
+            record: Mutex::new(Kept { record, written: false }),
             live: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             changed,
@@ -114,17 +120,17 @@ impl Container {
 
     /// The record as it is now.
     pub fn record(&self) -> Record {
-        self.lock().clone()
+        self.lock().record.clone()
     }
 
     /// What it is doing now.
     pub fn state(&self) -> State {
-        self.lock().state.clone()
+        self.lock().record.state.clone()
     }
 
     /// Its name.
     pub fn name(&self) -> String {
-        self.lock().name.clone()
+        self.lock().record.name.clone()
     }
 
     /// The first digits of its id, as people see it.
@@ -138,11 +144,13 @@ impl Container {
     /// The disk is full: nothing has changed then.
     pub fn change<T>(&self, change: impl FnOnce(&mut Record) -> T) -> Result<T, Fault> {
         let value = {
-            let mut record = self.lock();
-            let mut new = record.clone();
+            let mut kept = self.lock();
+            let mut new = kept.record.clone();
             let value = change(&mut new);
-            self.write(&new)?;
-            *record = new;
+            if new != kept.record || !kept.written {
+                self.write(&new, fs::replace)?;
+                *kept = Kept { record: new, written: true };
+            }
             value
         };
         self.tell();
@@ -156,11 +164,23 @@ impl Container {
     }
 
     /// The same, and nobody is told yet.
+    ///
+    /// The disk is not waited for where the container goes with its end (`--rm`) and it has ended: whatever of that a power cut takes away, the next engine
+    /// finds a container that is to be removed.
     pub fn note(&self, change: impl FnOnce(&mut Record)) {
-        let mut record = self.lock();
-        change(&mut record);
+        let mut kept = self.lock();
+        change(&mut kept.record);
+        let ends = kept.record.host.auto_remove && !kept.record.state.is_running();
         // The next change writes all of it again.
-        let _ = self.write(&record);
+        kept.written = self.write(&kept.record, if ends { fs::put } else { fs::replace }).is_ok();
+    }
+
+    /// Changes the record here alone: what holds for one run of the container is written with the next change, and found out anew by an engine that
+    /// comes before that.
+    pub fn remember(&self, change: impl FnOnce(&mut Record)) {
+        let mut kept = self.lock();
+        change(&mut kept.record);
+        kept.written = false;
     }
 
     /// Tells those who wait that something has changed.
@@ -178,13 +198,13 @@ impl Container {
         self.folder.join(format!("{}-json.log", self.id))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Record> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, record: &Record) -> Result<(), Fault> {
+    fn write(&self, record: &Record, write: fn(&Path, &[u8], u32) -> crate::kernel::Result<()>) -> Result<(), Fault> {
         let json = serde_json::to_vec(record).map_err(|error| Fault::internal(error.to_string()))?;
-        Ok(fs::replace(&record_file(&self.folder), &json, 0o600)?)
+        Ok(write(&record_file(&self.folder), &json, 0o600)?)
     }
 }
 
@@ -196,4 +216,28 @@ pub fn record_file(folder: &Path) -> PathBuf {
 /// Now, as the API writes moments.
 pub fn now() -> String {
     crate::oci::runtime::timestamp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_has_what_was_changed_and_is_not_asked_again_for_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = record_file(folder.path());
+        let on_disk = || serde_json::from_str::<Record>(&fs::read(&file).unwrap()).unwrap();
+        let container = Container::new(folder.path().to_owned(), Record { id: "x".repeat(64), ..Record::default() });
+        container.change(|_| ()).unwrap();
+        assert_eq!(on_disk(), container.record(), "a new one is written whatever is changed");
+        fs::remove_file(&file).unwrap();
+        container.change(|record| record.restarts = 0).unwrap();
+        assert!(!file.exists(), "nothing has changed");
+        container.remember(|record| record.created = "now".to_owned());
+        assert!(!file.exists(), "it waits for the next change");
+        container.change(|_| ()).unwrap();
+        assert_eq!((on_disk().created.as_str(), on_disk()), ("now", container.record()));
+        container.note(|record| record.restarts = 1);
+        assert_eq!(on_disk().restarts, 1);
+    }
 }

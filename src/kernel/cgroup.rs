@@ -9,7 +9,7 @@
 //!   Layout::detect ──> hierarchies: cpu(v1) memory(v1) pids(v1) ... unified(v2)
 //!   Cgroup::create("web") ──> cpu/web  memory/web  pids/web  ...  unified/web
 //!         .apply(&Resources) ──> pure plan of writes (v1.rs, v2.rs) ──> one write(2) per file
-//!         .add(pid)  .kill()  .freeze()  .stats()  .remove()
+//!         .entrances()  .kill()  .freeze()  .stats()  .remove()
 //! ```
 //!
 //! Invariants: every wait here ends on an event of the kernel (`cgroup.events`, a pidfd) or at a deadline, never on a guess.
@@ -52,6 +52,29 @@ use super::{fs, xray};
 pub struct Cgroup {
     path: PathBuf,
     trees: Vec<Tree>,
+}
+
+/// The way into a v1 cgroup: its `tasks`, open.
+///
+/// Whoever moves *another* process, or all threads of one, waits until no process of the machine is within fork(2) or exit(2), which takes the kernel a
+/// grace period of RCU: some ten milliseconds. A thread that moves itself waits for nobody (since Linux 5.5).
+#[derive(Debug)]
+pub struct Entrance {
+    file: OwnedFd,
+    path: PathBuf,
+}
+
+impl Entrance {
+    /// Moves the calling thread there. A process of one thread is there as a whole then.
+    ///
+    /// # Errors
+    /// ENOSPC for an empty cpuset; EACCES where a process of this user may not go.
+    pub fn enter(&self) -> Result<()> {
+        let shown = self.path.display();
+        let entered =
+            xray::call("write", &shown, format_args!("{shown} <- 0"), || rustix::io::write(&self.file, b"0").map_err(from_rustix));
+        Ok(entered.map(drop)?)
+    }
 }
 
 /// The directory of a cgroup in one hierarchy.
@@ -172,27 +195,21 @@ impl Cgroup {
         Ok(Some(opened))
     }
 
-    /// Moves a process (all its threads) into the cgroup, in every hierarchy.
+    /// Moves a process (all its threads) into the v2 cgroup, if there is one: for a process that could not be cloned into it.
     ///
     /// # Errors
-    /// ESRCH for a process that is gone, EBUSY on v2 when the cgroup hands controllers to children, ENOSPC on v1 for an empty cpuset.
-    pub fn add(&self, pid: i32) -> Result<()> {
-        self.add_where(pid, |_| true)
+    /// ESRCH for a process that is gone, EBUSY when the cgroup hands controllers to children.
+    pub fn add_unified(&self, pid: i32) -> Result<()> {
+        self.unified().map_or(Ok(()), |tree| Ok(fs::write_once(&tree.file("cgroup.procs"), &pid.to_string())?))
     }
 
-    /// As [`Cgroup::add`], for a process that was cloned into the v2 directory: only the v1 hierarchies are left.
+    /// The ways into the v1 hierarchies, for a process that goes by itself; into the v2 one it is cloned.
     ///
     /// # Errors
-    /// As [`Cgroup::add`].
-    pub fn add_cloned(&self, pid: i32) -> Result<()> {
-        self.add_where(pid, |version| version == Version::V1)
-    }
-
-    fn add_where(&self, pid: i32, wanted: impl Fn(Version) -> bool) -> Result<()> {
-        for tree in self.trees.iter().filter(|tree| wanted(tree.version)) {
-            fs::write_once(&tree.file("cgroup.procs"), &pid.to_string())?;
-        }
-        Ok(())
+    /// Those of open(2).
+    pub fn entrances(&self) -> Result<Vec<Entrance>> {
+        let open = |tree: &Tree| Ok(Entrance { file: fs::open_to_write(&tree.file("tasks"))?, path: tree.file("tasks") });
+        self.trees.iter().filter(|tree| tree.version == Version::V1).map(open).collect()
     }
 
     /// The processes in it, not those of its children; each once, in order.
@@ -305,8 +322,7 @@ fn collect_processes(directory: &Path, recursive: bool, found: &mut Vec<i32>) ->
 
 /// The child cgroups of a directory; none if it is gone.
 fn children(directory: &Path) -> Vec<PathBuf> {
-    let names = fs::list(directory).unwrap_or_default();
-    names.into_iter().map(|name| directory.join(name)).filter(|path| path.is_dir()).collect()
+    fs::folders(directory).unwrap_or_default().into_iter().map(|name| directory.join(name)).collect()
 }
 
 fn words(text: &str) -> Vec<String> {

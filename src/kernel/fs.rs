@@ -260,6 +260,19 @@ pub fn create_dir_all(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| Error::from_io("chmod", path.display(), &error))
 }
 
+/// The names of the folders in a folder, sorted. The kernel tells what a name is together with the name, so nothing is asked about the others: a cgroup
+/// has some forty files.
+///
+/// # Errors
+/// opendir(3) refused.
+pub fn folders(path: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(path).map_err(|error| Error::from_io("opendir", path.display(), &error))?;
+    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
 /// The names in a folder, sorted; those that are not UTF-8 are left out.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ use crate::kernel::folder::{Folder, Status};
 use crate::kernel::root::Root;
 use crate::oci::image::Image;
 use crate::oci::image::archive::{self, Entry, Limits};
+use crate::oci::image::overlay::Lasting;
 use crate::oci::image::pack::{Source, pack};
 use crate::oci::image::spec::RunConfig;
 use crate::oci::reference::Reference;
@@ -85,7 +86,7 @@ impl Engine {
     /// A file cannot be read, or nobody takes the archive any more.
     pub fn export(&self, record: &Record, writer: impl Write) -> Result<(), Fault> {
         let running = record.state.is_running();
-        let tree = if running { self.merged(&record.id) } else { self.mount(record)? };
+        let tree = if running { self.merged(&record.id) } else { self.mount(record, Lasting::Yes)? };
         let packed = Folder::open(&tree).map_err(Fault::from).and_then(|folder| Ok(pack(&folder, Source::Tree, writer)?));
         if !running {
             self.unmount(&record.id);

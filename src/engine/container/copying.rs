@@ -20,6 +20,7 @@ use crate::kernel::folder::{FileType, Folder, Status};
 use crate::kernel::ids;
 use crate::kernel::root::Root;
 use crate::oci::image::archive::Limits;
+use crate::oci::image::overlay::Lasting;
 use crate::oci::image::pack::{Source, pack, pack_one};
 use crate::oci::image::unpack::{Options, Owners, Whiteouts, unpack};
 
@@ -77,7 +78,7 @@ impl Engine {
             let root = Root::open(Path::new(&format!("/proc/{}/root", record.state.pid)))?;
             return Ok(Tree { root, volumes: Vec::new(), mounted: None });
         }
-        let merged = self.mount(&record)?;
+        let merged = self.mount(&record, Lasting::Yes)?;
         let mut tree = Tree { root: Root::open(&merged)?, volumes: Vec::new(), mounted: Some((self, record.id.clone())) };
         self.mount_volumes(&record)?;
         // A single file that is bound stays what it is below.

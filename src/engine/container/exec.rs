@@ -235,14 +235,14 @@ impl Engine {
         let directory = [wish.working_dir.as_str(), record.config.working_dir.as_str(), "/"].into_iter().find(|path| !path.is_empty());
         let names = if wish.privileged { crate::kernel::caps::known() } else { spec::capabilities(&record.host)? };
         let bundle_file = self.root.join("containers").join(&record.id).join("bundle/config.json");
-        let own: Value = serde_json::from_str(&fs::read(&bundle_file)?).unwrap_or_default();
+        // Of all that, the system calls that its filter names are most: they are passed over.
+        let Bundle { process: own } = serde_json::from_str(&fs::read(&bundle_file)?).unwrap_or_default();
         let mut process = json!({
             "terminal": wish.tty,
             "user": {"uid": account.uid, "gid": account.gid, "additionalGids": account.supplementary()},
             "args": wish.cmd, "env": environment, "cwd": directory,
             "capabilities": bundle::capabilities(account.uid, &names),
-            "noNewPrivileges": own["process"]["noNewPrivileges"], "rlimits": own["process"]["rlimits"],
-            "oomScoreAdj": own["process"]["oomScoreAdj"],
+            "noNewPrivileges": own.no_new_privileges, "rlimits": own.rlimits, "oomScoreAdj": own.oom_score_adj,
         });
         let asked = wish.console_size.map(|[rows, columns]| (columns, rows)).or(size);
         if let Some((columns, rows)) = asked.filter(|_| wish.tty) {
@@ -296,6 +296,22 @@ impl Engine {
             "CanRemove": exec.exit_code.is_some() && !exec.running, "ContainerID": exec.container, "DetachKeys": "", "Pid": exec.pid,
         })
     }
+}
+
+/// What a further process has as the container's own has it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Own {
+    no_new_privileges: Value,
+    rlimits: Value,
+    oom_score_adj: Value,
+}
+
+/// The part of `config.json` that it stands in.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Bundle {
+    process: Own,
 }
 
 /// The files of an exec's shim.

@@ -60,15 +60,23 @@ impl Engine {
         Ok(lower_folders(&layers).into_iter().map(Path::to_owned).collect())
     }
 
-    /// Mounts a container's tree, unless it is mounted.
+    /// Mounts a container's tree, unless it is mounted. Without `lasting` the kernel never waits for the disk, neither for a program that asks for it nor
+    /// at the end, when it would have all of the disk's file system written: for what is removed then anyway.
     ///
     /// # Errors
     /// The kernel has no overlays for us.
-    pub fn mount(&self, record: &Record) -> Result<PathBuf, Fault> {
+    pub fn mount(&self, record: &Record, lasting: Lasting) -> Result<PathBuf, Fault> {
         let (folder, merged) = (self.overlay_folder(&record.id), self.merged(&record.id));
         // One that an earlier engine left is under the place: two layers of mounts would need two to take away.
         self.unmount(&record.id);
-        overlay::mount(&self.lower(record)?, Some(&(folder.join("diff"), folder.join("work"))), Lasting::Yes, &merged)?;
+        let work = folder.join("work");
+        // The kernel's mark of a mount that did not last, which it refuses to mount again: after a power cut the changes are not to be trusted. A container
+        // that ran with such a mount is not mounted again then, but removed.
+        if work.join("work/incompat").exists() {
+            Folder::open(&folder)?.remove("work".as_ref())?;
+            fs::create_dir_all(&work, 0o700)?;
+        }
+        overlay::mount(&self.lower(record)?, Some(&(folder.join("diff"), work)), lasting, &merged)?;
         Ok(merged)
     }
 

@@ -1,7 +1,7 @@
 //! A container's network: an address before it starts, a cable when it has a network namespace, and the end of both.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ use crate::net::interface::{self, Interface, usual_hardware};
 pub struct Plugged {
     /// Our ends of its cables.
     pub cables: Vec<String>,
+    /// Its network namespace, where it has links without an end of ours: branches of a parent. Nothing else says when they are gone.
+    pub namespace: Option<OwnedFd>,
     /// The tasks of its published ports.
     pub proxies: Vec<JoinHandle<()>>,
     /// The task of its resolver.
@@ -57,7 +59,8 @@ impl Engine {
                 endpoint.endpoint_id = names::random_id();
                 engine.choose_addresses(&one, &network, endpoint)?;
             }
-            one.change(|record| record.networks = networks)
+            one.remember(|record| record.networks = networks);
+            Ok(())
         })
         .await
     }
@@ -158,12 +161,20 @@ impl Engine {
             self.branch_off(network, &inner.name, endpoint, namespace.as_fd())?;
         }
         let mac = inside(namespace.as_fd(), || inner.configure(&network.ways_out()))?.map_err(refused)?;
-        let name = network.name.clone();
-        container.change(|record| {
-            if let Some(endpoint) = record.networks.get_mut(&name) {
+        if network.bridge().is_none() {
+            container.live().plugged.namespace = Some(namespace);
+        }
+        let note = |record: &mut Record| {
+            if let Some(endpoint) = record.networks.get_mut(&network.name) {
                 endpoint.mac_address = mac;
             }
-        })
+        };
+        // A start writes all of it when it has succeeded.
+        if number.is_some() {
+            container.remember(note);
+            return Ok(());
+        }
+        container.change(note)
     }
 
     /// Makes a container's link as a branch of the network's parent.
@@ -194,12 +205,20 @@ impl Engine {
             let _ = Bridge::unplug(cable);
         }
         let record = container.record();
+        if let Some(namespace) = &plugged.namespace {
+            // By itself the namespace ends some time after its last process. Until then a parent lets nobody have the hardware address of a branch in it, and
+            // at the next start that is this container.
+            for endpoint in record.networks.values() {
+                // A link of a bridge went with its other end.
+                let _ = inside(namespace.as_fd(), || interface::remove(&endpoint.placed()));
+            }
+        }
         if record.networks.values().any(|endpoint| endpoint.is_placed()) {
             for (name, endpoint) in &record.networks {
                 self.tell_network("disconnect", name, endpoint, container);
             }
-            // Whoever waits is told when all of it is gone.
-            container.note(|record| {
+            // Whoever waits is told when all of it is gone; an engine that finds them on the disk forgets them too.
+            container.remember(|record| {
                 // A port that nobody has chosen is another one at the next start: this one may be somebody else's by then.
                 record.ports.clear();
                 record.networks.values_mut().for_each(Endpoint::clear);
@@ -212,6 +231,11 @@ impl Engine {
         let record = container.record();
         let cables = record.networks.values().filter(|endpoint| endpoint.is_placed());
         container.live().plugged.cables = cables.map(|endpoint| format!("veth{}", &endpoint.endpoint_id[..7])).collect();
+        let branches = |name: &String| self.networks.find(name).is_ok_and(|network| network.parent().is_some());
+        if record.networks.keys().any(branches) {
+            // A container that has just ended has none any more.
+            container.live().plugged.namespace = ns::open(record.state.pid, "net").ok();
+        }
         // What somebody else has taken meanwhile is lost, and the container runs on; here and below.
         let _ = self.serve_names(container, record.state.pid).await;
         let _ = self.publish(container).await;

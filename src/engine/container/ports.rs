@@ -117,7 +117,9 @@ impl Engine {
         }
         container.live().plugged.proxies.extend(opened);
         let rules = rules(&container.id, &ports, &inside);
-        container.change(|record| record.ports = ports)?;
+        if ports != record.ports {
+            container.change(|record| record.ports = ports)?;
+        }
         let owner = container.id.clone();
         self.work(move |_| {
             // What an engine that was killed has left.

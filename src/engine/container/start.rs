@@ -16,6 +16,7 @@ use crate::engine::error::Fault;
 use crate::kernel::root::Root;
 use crate::kernel::{fs, lock};
 use crate::oci::accounts;
+use crate::oci::image::overlay::Lasting;
 use crate::oci::runtime::{self, ContainerId};
 
 /// The exit code of a container whose program could not be started for another reason than those of [`code_of`].
@@ -121,7 +122,7 @@ impl Engine {
     /// Makes everything that the runtime needs: the tree, the files, the bundle, the settings of the shim.
     fn prepare(&self, container: &Container) -> Result<Bundle, Fault> {
         let record = container.record();
-        let rootfs = self.mount(&record)?;
+        let rootfs = self.mount(&record, if record.host.auto_remove { Lasting::No } else { Lasting::Yes })?;
         self.mount_volumes(&record)?;
         let root = Root::open(&rootfs)?;
         let account = accounts::run_as(&root, &record.config.user).map_err(|error| Fault::bad(error.line()))?;
@@ -184,8 +185,8 @@ impl Engine {
         let log = hold.with_extension("log");
         // One of an earlier start would be taken for ours.
         let _ = fs::remove_file(&log);
-        let mut command = Command::new("/proc/self/exe");
-        command.args(["oci", "--root"]).arg(self.runtime_folder()).arg("--log").arg(&log).args(["--log-format", "json"]);
+        let mut command = Command::new(self.program.path());
+        command.arg0("bottleship").args(["oci", "--root"]).arg(self.runtime_folder()).arg("--log").arg(&log).args(["--log-format", "json"]);
         command.args(verb).arg(hold).args(more).args(bundle);
         let (stdin, _keep) = self.doorway(&mut command)?;
         command.arg(id);

@@ -48,18 +48,20 @@ fn layouts() -> Vec<(&'static str, Layout)> {
     all
 }
 
-/// A process that was put into the cgroup before it does `work`. The tests have threads, so `work` must not allocate: another thread may have
+/// A process that is in the cgroup before it does `work`. The tests have threads, so `work` must not allocate: another thread may have
 /// held the allocator's lock at the clone.
 fn inside(cgroup: &Cgroup, work: impl FnOnce() -> i32) -> Process {
     let (here, there) = crate::kernel::socket::pair().unwrap();
-    let child = process::clone3(CloneFlags::empty(), None, || {
-        let mut go = [0];
-        if nix::unistd::read(&there, &mut go) == Ok(1) { work() } else { 255 }
+    let (entrances, directory) = (cgroup.entrances().unwrap(), cgroup.v2_directory().unwrap());
+    let child = process::clone3(CloneFlags::empty(), directory.as_ref().map(|directory| directory.as_fd()), || {
+        if entrances.iter().any(|entrance| entrance.enter().is_err()) {
+            return 254;
+        }
+        if nix::unistd::write(&there, b"!") == Ok(1) { work() } else { 255 }
     });
-    let child = child.unwrap();
-    cgroup.add(child.pid).unwrap();
-    nix::unistd::write(&here, b"!").unwrap();
-    child
+    drop(there);
+    assert_eq!(nix::unistd::read(&here, &mut [0]), Ok(1), "it did not come into the cgroup");
+    child.unwrap()
 }
 
 /// A process inside that does nothing until it is killed.

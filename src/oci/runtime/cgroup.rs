@@ -7,7 +7,7 @@ use super::error::{During as _, Error, Result};
 use super::options::READ_ONLY;
 use super::plan::{Mount, Plan};
 use super::steps::Init;
-use crate::kernel::cgroup::{self, Cgroup, Layout, Resources, Version};
+use crate::kernel::cgroup::{self, Cgroup, Entrance, Layout, Resources, Version};
 use crate::kernel::error::Errno;
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::root::Root;
@@ -96,6 +96,11 @@ fn devices(plan: &Plan, resources: &Resources, cgroup: &Cgroup) -> Result<()> {
         return Ok(());
     }
     cgroup.set_devices(&super::device_rules::with_defaults(resources, &plan.devices)).during(|| "set the device rules of the cgroup")
+}
+
+/// Goes into the container's cgroup, where it is not one of v2 that we were cloned into.
+pub fn enter(init: &mut Init<'_>) -> Result<()> {
+    init.start.entrances.iter().try_for_each(Entrance::enter).during(|| "enter the container's cgroup")
 }
 
 /// The cgroup as the child shows it.

@@ -128,6 +128,7 @@ impl Making<'_> {
         match Layout::detect() {
             Ok(layout) => {
                 self.cgroup = cgroup::make(plan, &layout)?;
+                start.entrances = self.cgroup.as_ref().map(Cgroup::entrances).transpose()?.unwrap_or_default();
                 start.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup::view(&layout, cgroup));
             }
             Err(why) => cgroup::without(plan, why)?,
@@ -198,9 +199,8 @@ impl Making<'_> {
 
     /// What only somebody outside can give the child: ids, limits, a place in the order of victims.
     fn provide(&self, pid: i32) -> Result<()> {
-        if let Some(cgroup) = &self.cgroup {
-            let added = if self.plan.joined(CloneFlags::CLONE_NEWUSER).is_some() { cgroup.add(pid) } else { cgroup.add_cloned(pid) };
-            added.during(|| "put the container into its cgroup")?;
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| self.plan.joined(CloneFlags::CLONE_NEWUSER).is_some()) {
+            cgroup.add_unified(pid).during(|| "put the container into its cgroup")?;
         }
         if self.plan.new.contains(CloneFlags::CLONE_NEWUSER) {
             map_ids(pid, &self.plan.users, &self.plan.groups)?;

@@ -16,6 +16,7 @@ use super::spawn::{Place, spawn};
 use super::spec::Process as SpecProcess;
 use super::steps::{EXEC, Init, Start, drive};
 use super::store::{Entry, Status};
+use crate::kernel::cgroup::Cgroup;
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Process};
 use crate::kernel::{fs, program, schedule, socket};
@@ -65,18 +66,20 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
         preserve: request.preserve,
         seccomp: filter,
         terminal: credentials.terminal,
+        entrances: cgroup.as_ref().map(Cgroup::entrances).transpose()?.unwrap_or_default(),
         user_namespace: kinds.contains(CloneFlags::CLONE_NEWUSER),
         join: Some(Target { process: target, kinds: kinds - direct }),
         ..Start::default()
     };
     let affinity = credentials.affinity.0.as_deref().map(affinity).transpose()?;
+    let directory = cgroup.as_ref().map(Cgroup::v2_directory).transpose()?.flatten();
     let (ours, theirs) = socket::pair()?;
     let target = start.join.as_ref().map(|target| target.process.as_fd());
     let place = Place {
         new: CloneFlags::empty(),
         user: target.filter(|_| kinds.contains(CloneFlags::CLONE_NEWUSER)),
         pid: target.filter(|_| kinds.contains(CloneFlags::CLONE_NEWPID)),
-        cgroup: None,
+        cgroup: directory.as_ref().map(|directory| directory.as_fd()),
         hide: true,
     };
     let process = spawn(&place, || {
@@ -86,8 +89,9 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
     .during(|| format!("join container `{id}`"))?;
     drop(theirs);
     let joined: Result<Option<OwnedFd>> = (|| {
-        if let Some(cgroup) = &cgroup {
-            cgroup.add(process.pid).during(|| "join the container's cgroup")?;
+        // From a process between, which enters a user namespace, there is no clone into a cgroup.
+        if let Some(cgroup) = cgroup.as_ref().filter(|_| kinds.contains(CloneFlags::CLONE_NEWUSER)) {
+            cgroup.add_unified(process.pid).during(|| "join the container's cgroup")?;
         }
         messages::go(&ours)?;
         let document = || state.document("running");
@@ -126,14 +130,14 @@ fn kinds(namespaces: &[super::spec::linux::Namespace]) -> CloneFlags {
     NAMESPACES.iter().filter(|(word, ..)| named(word)).fold(CloneFlags::empty(), |all, (_, _, flag)| all | *flag)
 }
 
-fn sub_cgroup(cgroup: crate::kernel::cgroup::Cgroup, below: Option<&str>) -> Result<crate::kernel::cgroup::Cgroup> {
+fn sub_cgroup(cgroup: Cgroup, below: Option<&str>) -> Result<Cgroup> {
     let Some(below) = below.filter(|below| !below.is_empty()) else { return Ok(cgroup) };
     if below.split('/').any(|part| part == "..") {
         return Err(Error::new(format!("--cgroup: `{below}` leads out of the container's cgroup")));
     }
     let path = cgroup.path().join(below.trim_start_matches('/'));
     let layout = crate::kernel::cgroup::Layout::detect()?;
-    crate::kernel::cgroup::Cgroup::open(&layout, &path).during(|| format!("--cgroup `{below}`"))
+    Cgroup::open(&layout, &path).during(|| format!("--cgroup `{below}`"))
 }
 
 /// Binds ourselves to the processors that the child shall begin on; it inherits them.

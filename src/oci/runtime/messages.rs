@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  child                        parent
-//!    │  (waits)  <── Go ──────────│  ids mapped, cgroup joined, devices moved
+//!    │  (waits)  <── Go ──────────│  ids mapped, devices moved
 //!    │── Hooks ──────────────────>│  prestart, createRuntime
 //!    │<── Go ─────────────────────│
 //!    │── Console + master ───────>│  to the caller's terminal or the console socket

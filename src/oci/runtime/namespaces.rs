@@ -18,7 +18,7 @@ pub struct Target {
     pub kinds: CloneFlags,
 }
 
-/// Waits until the parent has written the id maps, put us into the cgroup and moved the network devices.
+/// Waits until the parent has written the id maps and moved the network devices.
 pub fn wait_for_parent(init: &mut Init<'_>) -> Result<()> {
     if init.start.wait_for_parent { messages::wait_for_go(init.parent) } else { Ok(()) }
 }
@@ -41,8 +41,8 @@ pub fn join_target(init: &mut Init<'_>) -> Result<()> {
     }
 }
 
-/// A cgroup namespace shows as `/` the cgroup that its maker is in at that moment: so it is made here, after the parent has moved us,
-/// and not by the clone.
+/// A cgroup namespace shows as `/` the cgroup that its maker is in at that moment: so it is made here, where we are in ours, and not by the
+/// clone.
 pub fn cgroup(init: &mut Init<'_>) -> Result<()> {
     if init.start.cgroup_namespace { Ok(ns::unshare(CloneFlags::CLONE_NEWCGROUP)?) } else { Ok(()) }
 }

@@ -4,14 +4,14 @@
 //! X-ray, the prefix of errors (``step `pivot-root` ``) and the chapters of the book. The order is the design; what it must keep:
 //!
 //! ```text
-//!  identity ─ cgroup ─ mounts ─ pivot-root ─ masked ─ limits ─ user ─ [start] ─ seccomp ─ execve
+//!  cgroup ─ identity ─ mounts ─ pivot-root ─ masked ─ limits ─ user ─ [start] ─ seccomp ─ execve
 //!     │          │                    │                  │        │                │
 //!     │          │                    │                  │        │                └ after the last call that it might forbid
 //!     │          │                    │                  │        └ a filter needs no_new_privs or CAP_SYS_ADMIN
 //!     │          │                    │                  └ before the user changes: raising a hard limit needs CAP_SYS_RESOURCE
 //!     │          │                    └ before anything of the image runs
-//!     │          └ before any file of the image is touched, so that memory and processes are counted
-//!     └ root of the new user namespace, before it mounts
+//!     │          └ root of the new user namespace, before it mounts
+//!     └ before any file of the image is touched, so that memory and processes are counted
 //! ```
 
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -19,7 +19,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use super::error::{During as _, Result};
 use super::messages::ToParent;
 use super::plan::{Credentials, Plan};
-use super::{console, cover, devices, identity, kernel_parameters, launch, mounts, namespaces, rootfs, seccomp};
+use super::{cgroup, console, cover, devices, identity, kernel_parameters, launch, mounts, namespaces, rootfs, seccomp};
+use crate::kernel::cgroup::Entrance;
 use crate::kernel::root::Root;
 use crate::kernel::seccomp::Program;
 use crate::kernel::{socket, xray};
@@ -81,7 +82,9 @@ impl<'a> Init<'a> {
 pub struct Start {
     /// The child waits for its parent (ids, cgroup, network devices) before anything else.
     pub wait_for_parent: bool,
-    /// A new cgroup namespace must be made by the child, after it was put into its cgroup.
+    /// The ways into the v1 hierarchies of the container's cgroup, which the child goes itself: see [`crate::kernel::cgroup::Entrance`].
+    pub entrances: Vec<Entrance>,
+    /// A new cgroup namespace must be made by the child, when it is in its cgroup.
     pub cgroup_namespace: bool,
     /// The container's cgroup as the `cgroup` mounts need it.
     pub cgroup: Option<super::cgroup::View>,
@@ -106,6 +109,7 @@ pub struct Start {
 /// A container's first process.
 pub const INIT: &[Step] = &[
     step("parent", "wait until the parent has given ids, limits and devices", "user_namespaces(7)", namespaces::wait_for_parent),
+    step("cgroup", "go into the cgroup, to be counted and limited from here on", "cgroups(7)", cgroup::enter),
     step("join", "enter the namespaces that exist already", "setns(2)", namespaces::join),
     step("time", "set the clocks of the new time namespace", "time_namespaces(7)", namespaces::time),
     step("identity", "become root of the new user namespace", "user_namespaces(7)", identity::become_root),
@@ -144,7 +148,8 @@ pub const INIT: &[Step] = &[
 /// A further process in a running container.
 pub const EXEC: &[Step] = &[
     step("hide", "hide from those inside while we join", "prctl(2)", identity::hide),
-    step("parent", "wait until the parent has put us into the container's cgroup", "cgroups(7)", namespaces::wait_for_parent),
+    step("parent", "wait until the parent is ready for us", "unix(7)", namespaces::wait_for_parent),
+    step("cgroup", "go into the container's cgroup", "cgroups(7)", cgroup::enter),
     step("join", "enter the container's namespaces", "setns(2)", namespaces::join_target),
     step("identity", "become root of the container's user namespace", "user_namespaces(7)", identity::become_root),
     step("session", "begin a session of our own", "setsid(2)", launch::session),
@@ -200,6 +205,7 @@ mod tests {
             INIT,
             &[
                 "parent",
+                "cgroup",
                 "join",
                 "time",
                 "identity",
@@ -217,7 +223,10 @@ mod tests {
             INIT,
             &["start", "start-hooks", "no-new-privileges", "seccomp-privileged", "capabilities", "seccomp", "descriptors", "exec"],
         );
-        in_order(EXEC, &["hide", "join", "identity", "limits", "bounding", "user", "no-new-privileges", "capabilities", "seccomp", "exec"]);
+        in_order(
+            EXEC,
+            &["hide", "cgroup", "join", "identity", "limits", "bounding", "user", "no-new-privileges", "capabilities", "seccomp", "exec"],
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::Flag;
 use super::{Context, foreground, lifecycle, terminal};
 use crate::kernel::process;
-use crate::oci::runtime::{self, Error, ExecRequest, Joined, Result, spec};
+use crate::oci::runtime::{self, Entry, Error, ExecRequest, Joined, Result, spec};
 
 /// runc's flags.
 pub const FLAGS: &[Flag] = &[
@@ -76,7 +76,7 @@ pub fn begin(context: &Context) -> Result<Joined> {
     }
     let (entry, _) = lifecycle::open(context)?;
     let request = ExecRequest {
-        process: process_of(context, entry.config()?.process.as_ref())?,
+        process: process_of(context, &entry)?,
         ignore_paused: given.has("ignore-paused"),
         pid_file: given.value("pid-file").map(Path::new),
         preserve: lifecycle::preserve(context, 0)?,
@@ -86,7 +86,7 @@ pub fn begin(context: &Context) -> Result<Joined> {
 }
 
 /// The process that the flags describe.
-fn process_of(context: &Context, own: Option<&spec::Process>) -> Result<spec::Process> {
+fn process_of(context: &Context, entry: &Entry) -> Result<spec::Process> {
     let given = &context.arguments;
     let mut process = match given.value("process") {
         Some(file) => {
@@ -98,7 +98,7 @@ fn process_of(context: &Context, own: Option<&spec::Process>) -> Result<spec::Pr
             if command.is_empty() {
                 return Err(Error::new("exec needs a command, or --process FILE"));
             }
-            runtime::like(own, command)
+            runtime::like(entry.config()?.process.as_ref(), command)
         }
     };
     if given.has("tty") {

@@ -360,6 +360,48 @@ fn limits_rights_and_volumes_are_what_was_asked_for() {
 }
 
 #[test]
+fn a_container_that_goes_with_its_end_may_be_copied_into_and_restarted() {
+    if !docker("a_container_that_goes_with_its_end_may_be_copied_into_and_restarted") {
+        return;
+    }
+    let engine = Confined::start();
+    let script = "cat /word; echo more >> /word; echo said; exec sleep 1000";
+    engine.said(&["create", "--rm", "--network", "none", "--name", "passing", "base:1", "sh", "-c", script]);
+    let word = engine.engine.path("word");
+    std::fs::write(&word, "word\n").expect("write a file");
+    // Its tree is mounted for the copy, and once more for each start; only from the start on nothing of it is to last.
+    engine.said(&["cp", &text(&word), "passing:/word"]);
+    engine.said(&["start", "passing"]);
+    let said = |lines: usize| {
+        crate::support::eventually("what it says", PATIENCE, || {
+            Some(engine.said(&["logs", "passing"])).filter(|said| said.lines().count() == lines)
+        })
+    };
+    said(2);
+    let root = engine.said(&["exec", "passing", "grep", " / / ", "/proc/self/mountinfo"]);
+    assert!(root.contains("volatile"), "{root}");
+    engine.said(&["restart", "-t", "0", "passing"]);
+    assert_eq!(said(5), "word\nsaid\nword\nmore\nsaid\n");
+    engine.said(&["stop", "-t", "0", "passing"]);
+    crate::support::eventually("its removal", PATIENCE, || engine.said(&["ps", "-aq"]).is_empty().then_some(()));
+}
+
+#[test]
+fn a_further_process_is_in_the_cgroups_of_its_container() {
+    if !docker("a_further_process_is_in_the_cgroups_of_its_container") {
+        return;
+    }
+    let engine = Confined::start();
+    let words = ["run", "-d", "--network", "none", "--cgroupns", "host", "--name", "first", "base:1", "sleep", "1000"];
+    let id = engine.said(&words);
+    let first = engine.said(&["exec", "first", "cat", "/proc/1/cgroup"]);
+    assert_eq!(engine.said(&["exec", "first", "cat", "/proc/self/cgroup"]), first);
+    let placed = first.lines().filter(|line| line.ends_with(&format!("/docker/{}", id.trim()))).count();
+    // Every line is a hierarchy; that of version 2 may be mounted nowhere.
+    assert!(rights() != Rights::Root || placed >= first.lines().count().saturating_sub(1).max(1), "{first}");
+}
+
+#[test]
 fn a_killed_engine_finds_its_containers_again() {
     if !docker("a_killed_engine_finds_its_containers_again") {
         return;
