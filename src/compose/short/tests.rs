@@ -40,7 +40,7 @@ fn mounts_are_told_apart_by_their_source() {
     assert_eq!(volume("./a:/b:ro,z").unwrap().bind.unwrap().selinux, "z");
     assert!(volume("db:/b:nocopy").unwrap().volume.unwrap().nocopy);
     assert_eq!(kinds("aa::b").unwrap_err(), "invalid spec: aa::b: empty section between colons");
-    assert_eq!(kinds("aa:b:c:d").unwrap_err(), "invalid spec: aa:b:c:d: too many colons");
+    assert_eq!(kinds("aa:/b:ro:dd").unwrap_err(), "invalid spec: aa:/b:ro:dd: too many colons");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn every_mistake_is_told_with_its_place() {
         ),
         ("services: {a: {image: a}}\nsecrets:\n  s: {name: x}\n", "compose.yaml:3:3: secrets.s: one of file|environment must be set"),
         ("include: [none.yaml]\nservices: {a: {image: a}}\n", "compose.yaml:1:11: include: open /p/none.yaml: no such file or directory"),
-        ("services:\n\ta: b\n", "compose.yaml:2:1: failed to parse compose.yaml: yaml:"),
+        ("services:\n\ta: b\n", "compose.yaml:2:2: failed to parse compose.yaml: yaml:"),
         ("- a\n", "compose.yaml:1:1: top-level object must be a mapping"),
         ("", "compose.yaml: empty compose file"),
         ("a: &a [*a]\n", "compose.yaml:1:8: cycle detected: an anchor's value contains itself"),
