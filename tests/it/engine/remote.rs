@@ -154,6 +154,6 @@ fn without_git_a_repository_is_refused_with_what_to_do() {
     for program in ["newuidmap", "newgidmap"] {
         std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), programs.join(program)).expect("link a program");
     }
-    let said = sandbox.bottleship(["build", "--store", &store, "git://127.0.0.1/app"]).env("PATH", &text(&programs)).exits(1).stderr;
+    let said = sandbox.bottleship(["build", "--store", &store, "git://127.0.0.1/app"]).env("PATH", text(&programs)).exits(1).stderr;
     assert!(said.contains("git is not on this machine") && said.contains("install git"), "{said}");
 }
