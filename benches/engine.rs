@@ -430,7 +430,9 @@ fn create(engines: &[Engine], runs: usize) -> Vec<Compared> {
     let runs = runs.div_ceil(10).max(2);
     let mut all = Vec::new();
     for client in Client::BOTH {
-        let once = |engine: &Engine| drop(engine.timed(client, &["create", IMAGE, "/bin/true"]));
+        let once = |engine: &Engine| {
+            engine.timed(client, &["create", IMAGE, "/bin/true"]);
+        };
         let compared = compare(&format!("100 creates {}", client.by()), engines, runs, |engine| {
             hundred(engine, &|| (0..100).for_each(|_| once(engine)))
         });
