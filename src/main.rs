@@ -53,6 +53,9 @@ fn main() -> ExitCode {
     if name == "docker" {
         return tools::docker::main(args);
     }
+    if name == "docker-compose" {
+        return tools::compose::main(args);
+    }
     // The runtime starts thousands of containers: it does not pay for the tree of all commands.
     if std::env::args_os().nth(1).is_some_and(|first| first == "oci") {
         return tools::oci::main(std::env::args_os().skip(2));

@@ -14,6 +14,7 @@ mod bottle;
 mod build;
 pub mod buildx;
 mod check;
+pub mod compose;
 pub mod daemons;
 pub mod distribution;
 mod dive;

@@ -15,7 +15,7 @@ use crate::kernel::root::Root;
 use crate::kernel::{self, fs, inode, mount, reaper};
 
 /// What the machine's `docker` finds as its plugins.
-const PLUGINS: [&str; 3] = ["docker-buildx", "docker-scan", "docker-scout"];
+const PLUGINS: [&str; 4] = ["docker-buildx", "docker-compose", "docker-scan", "docker-scout"];
 /// Programs of ours that come before the machine's: those of systemd are of no use where systemd is not PID 1.
 const FIRST: [&str; 3] = ["journalctl", "service", "systemctl"];
 

@@ -30,8 +30,8 @@ fn keeper_command() -> Command {
 }
 
 fn keeper(arguments: &ArgMatches) -> ExitCode {
-    // The machine's own docker comes first on the PATH; where it has none, ours answers to the name.
-    let applets = toolbox::APPLETS.iter().map(|applet| applet.name).chain(["docker"]).map(str::to_owned).collect();
+    // The machine's own docker and docker-compose come first on the PATH; where it has none, ours answers to the name.
+    let applets = toolbox::APPLETS.iter().map(|applet| applet.name).chain(["docker", "docker-compose"]).map(str::to_owned).collect();
     ExitCode::from(bottle::keeper::main(name_of(arguments), applets) as u8)
 }
 

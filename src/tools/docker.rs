@@ -10,35 +10,36 @@
 //! ```
 //!
 //! `name.rs` says for each command what it asks; the tables say what may be typed. Contexts and passwords are docker's own files, so that both clients can be used
-//! by turns. What is not here: Swarm's commands (they come with Swarm), `docker trust`, `docker checkpoint`, plugins of the command line.
+//! by turns. `docker compose` is in a module of its own beside this one. What is not here: Swarm's commands (they come with Swarm), `docker trust`,
+//! `docker checkpoint`, plugins of the command line.
 
-mod api;
+pub(in crate::tools) mod api;
 mod asked;
-mod build;
+pub(in crate::tools) mod build;
 mod buildx;
-mod completion;
-mod containers;
+pub(in crate::tools) mod completion;
+pub(in crate::tools) mod containers;
 mod context;
 mod contexts;
-mod failure;
-mod help;
-mod images;
+pub(in crate::tools) mod failure;
+pub(in crate::tools) mod help;
+pub(in crate::tools) mod images;
 mod imagetools;
 mod inspect;
-mod line;
+pub(in crate::tools) mod line;
 mod manifest;
 mod networks;
-mod place;
+pub(in crate::tools) mod place;
 mod quantity;
-mod registry;
+pub(in crate::tools) mod registry;
 pub mod scout;
-mod stream;
+pub(in crate::tools) mod stream;
 mod swarm;
-mod system;
-mod table;
-mod verb;
+pub(in crate::tools) mod system;
+pub(in crate::tools) mod table;
+pub(in crate::tools) mod verb;
 mod volumes;
-mod words;
+pub(in crate::tools) mod words;
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -61,6 +62,7 @@ pub const DOCKER: Tool = Tool { command, run };
 const GROUPS: &[(&str, &str)] = &[
     ("builder", "What builds have left"),
     ("buildx", "Builds and what is at registries, by the names of BuildKit's client"),
+    ("compose", super::compose::ABOUT),
     ("container", "Containers"),
     ("context", "Names for engines"),
     ("image", "Images"),
@@ -91,7 +93,6 @@ const GLOBALS: &[Flag] = &[
 /// Commands of docker that are not here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("swarm", "Swarm is not in this version of Bottleship yet"),
-    ("compose", "Compose is not in this version of Bottleship yet"),
     ("trust", "signatures of images (Notary) are not checked by Bottleship"),
     ("checkpoint", "Bottleship's runtime freezes containers (`docker pause`) but saves none to disk"),
 ];
@@ -102,7 +103,7 @@ const SWARM: &[(&str, &str)] =
 
 /// All commands.
 fn verbs() -> impl Iterator<Item = &'static Verb> {
-    let tables: [&[Verb]; 15] = [
+    let tables: [&[Verb]; 16] = [
         images::VERBS,
         registry::VERBS,
         build::VERBS,
@@ -118,14 +119,18 @@ fn verbs() -> impl Iterator<Item = &'static Verb> {
         context::VERBS,
         completion::VERBS,
         swarm::VERBS,
+        super::compose::VERBS,
     ];
     tables.into_iter().flatten()
 }
 
 /// One run of the command line.
+#[derive(Default)]
 pub struct Session {
     globals: Given,
     api: OnceCell<Api>,
+    /// What stands between `compose` and its command.
+    compose: Given,
 }
 
 impl Session {
@@ -139,6 +144,25 @@ impl Session {
         }
         let api = Api::new(place::Place::find(&self.globals)?)?;
         Ok(self.api.get_or_init(|| api))
+    }
+
+    /// One of `compose`: `globals` are docker's options, `compose` its own.
+    pub(in crate::tools) fn of_compose(globals: Given, compose: Given) -> Self {
+        Session { globals, api: OnceCell::new(), compose }
+    }
+
+    /// What stands between `compose` and its command.
+    pub(in crate::tools) fn compose(&self) -> &Given {
+        &self.compose
+    }
+
+    /// One more for the same engine, for another thread.
+    ///
+    /// # Errors
+    /// The kernel gives no more descriptors.
+    pub(in crate::tools) fn another(&self) -> Result<Self> {
+        let api = self.api.get().map(Api::again).transpose()?;
+        Ok(Session { globals: self.globals.clone(), api: api.map(OnceCell::from).unwrap_or_default(), compose: self.compose.clone() })
     }
 }
 
@@ -168,7 +192,12 @@ fn run(matches: &ArgMatches) -> ExitCode {
 /// Runs a command line, the program's name left out.
 pub fn main(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line: Vec<String> = line.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    match dispatch(&line) {
+    ended(dispatch(&line))
+}
+
+/// Says how it went wrong, if it did, and gives the exit code.
+pub(in crate::tools) fn ended(outcome: Result) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
@@ -192,15 +221,18 @@ fn dispatch(line: &[String]) -> Result {
     if words.first().is_some_and(|word| word == "help") {
         return help_on(&words[1..]);
     }
+    if words.first().is_some_and(|word| word == "compose") {
+        return super::compose::dispatch(globals, &words[1..]);
+    }
     if let Some((verb, called)) = words::find(&words) {
         let rest = &words[called.split(' ').count()..];
         return match line::read(verb, &called, rest)? {
             Read::Help => show(&help::page(verb, &called)),
-            Read::Given(given) => trusted(verb, &given).and_then(|()| (verb.run)(&Session { globals, api: OnceCell::new() }, &given)),
+            Read::Given(given) => trusted(verb, &given).and_then(|()| (verb.run)(&Session { globals, ..Session::default() }, &given)),
         };
     }
     if let Some((_, path)) = SWARM.iter().find(|(name, _)| words.first().is_some_and(|word| word == name)) {
-        Session { globals, api: OnceCell::new() }.api()?.ask(api::Ask::get(path))?;
+        Session { globals, ..Session::default() }.api()?.ask(api::Ask::get(path))?;
         return Err(Failure::new(format!(
             "docker: `docker {}` is not here: Swarm is not in this version of Bottleship yet",
             words.join(" ")
@@ -244,24 +276,24 @@ fn help_on(words: &[String]) -> Result {
     }
 }
 
-fn show(text: &str) -> Result {
+pub(in crate::tools) fn show(text: &str) -> Result {
     say(text);
     Ok(())
 }
 
 /// Prints; whoever reads may have had enough of it (`| head`).
-fn say(text: &str) {
+pub(in crate::tools) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
 /// The same on standard error.
-fn warn(text: &str) {
+pub(in crate::tools) fn warn(text: &str) {
     drop(std::io::stderr().write_all(text.as_bytes()));
 }
 
 /// Asks a person; anything but yes, and nobody there, is no.
-fn confirmed(question: &str) -> bool {
+pub(in crate::tools) fn confirmed(question: &str) -> bool {
     say(&format!("{question} [y/N] "));
     let mut answer = String::new();
     // Who cannot answer does not agree.

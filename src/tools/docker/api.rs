@@ -16,6 +16,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use super::failure::{Failure, Result};
 use super::place::Place;
@@ -150,6 +151,15 @@ impl Api {
         Ok(Api { place, runtime, hello: OnceCell::new() })
     }
 
+    /// One more client of the same engine, for another thread.
+    ///
+    /// # Errors
+    /// The kernel gives no more descriptors.
+    pub fn again(&self) -> Result<Self> {
+        let again = Api::new(self.place.clone())?;
+        Ok(Api { hello: self.hello.clone(), ..again })
+    }
+
     /// Runs something that waits.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
@@ -193,7 +203,7 @@ impl Api {
         let version = format!("/v{}", self.version()?);
         let answer = self.wait(self.send(ask, &version))?;
         let status = answer.status().as_u16();
-        let mut answer = Answer { api: self, parts: answer, left: Bytes::new() };
+        let mut answer = Answer { api: self, parts: answer, left: Bytes::new(), stop: None };
         if status >= 400 {
             let said = answer.text()?;
             return Err(Failure::daemon(status, &message(&said, status)));
@@ -303,9 +313,16 @@ pub struct Answer<'a> {
     api: &'a Api,
     parts: Response<Incoming>,
     left: Bytes,
+    /// Ends it from this side, if somebody may do that.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 impl Answer<'_> {
+    /// The same, and it also ends when `stop` says so.
+    pub fn until(self, stop: watch::Receiver<bool>) -> Self {
+        Answer { stop: Some(stop), ..self }
+    }
+
     /// A header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.parts.headers().get(name)?.to_str().ok()
@@ -313,7 +330,18 @@ impl Answer<'_> {
 
     fn piece(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            match self.api.wait(self.parts.body_mut().frame()) {
+            let body = self.parts.body_mut();
+            let frame = match &mut self.stop {
+                None => self.api.wait(body.frame()),
+                Some(stop) => self.api.wait(async {
+                    tokio::select! {
+                        frame = body.frame() => frame,
+                        // Who could stop it may be gone: then nobody does.
+                        Ok(_) = stop.wait_for(|stopped| *stopped) => None,
+                    }
+                }),
+            };
+            match frame {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(io::Error::other(format!("unexpected end of the engine's answer: {error}"))),
                 Some(Ok(frame)) => {

@@ -97,7 +97,8 @@ const DEPRECATED: &str = "DEPRECATED: The legacy builder is deprecated and will 
 const DISABLED: &str =
     "            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0\n            environment-variable.\n\n";
 
-fn run(session: &Session, given: &Given) -> Result {
+/// Builds.
+pub fn run(session: &Session, given: &Given) -> Result {
     if given.on("squash") {
         return Err(Failure::new("--squash: layers are kept as they are; build in stages and COPY what counts into the last one"));
     }

@@ -1,14 +1,14 @@
 //! `docker container`: what runs and what ran.
 
-mod copy;
-mod exec;
+pub(in crate::tools) mod copy;
+pub(in crate::tools) mod exec;
 pub mod list;
 mod logs;
-mod options;
-mod run;
-mod simple;
-mod stats;
-pub(super) mod streams;
+pub(in crate::tools) mod options;
+pub(in crate::tools) mod run;
+pub(in crate::tools) mod simple;
+pub(in crate::tools) mod stats;
+pub(in crate::tools) mod streams;
 mod table;
 
 pub use table::VERBS;

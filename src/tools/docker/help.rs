@@ -69,7 +69,8 @@ fn commands(all: &mut String, rows: &[(&str, &str)]) {
     }
 }
 
-fn options(head: &str, flags: &[Flag]) -> String {
+/// Options under a head.
+pub fn options(head: &str, flags: &[Flag]) -> String {
     let mut flags: Vec<&Flag> = flags.iter().collect();
     flags.sort_by_key(|flag| flag.long);
     let left = |flag: &Flag| {

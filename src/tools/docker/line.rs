@@ -9,7 +9,7 @@ use super::verb::{Flag, Kind, Takes, Verb};
 use crate::oci::reference::Reference;
 
 /// A command line that was understood.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Given {
     /// The words that are no options.
     pub words: Vec<String>,
@@ -22,6 +22,12 @@ impl Given {
     /// A line of words without options.
     pub fn of(words: &[&str]) -> Self {
         Given { words: words.iter().map(|word| (*word).to_owned()).collect(), ..Given::default() }
+    }
+
+    /// With one more value of an option: for a command that another command gives.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.values.entry(name).or_default().push(value.into());
+        self
     }
 
     /// Whether an option was given at all.

@@ -173,20 +173,32 @@ fn push(session: &Session, given: &Given) -> Result {
         say("Using default tag: latest\n");
     }
     let name = if all { name } else { name.or_latest() };
-    let path = format!("/images/{}/push", in_path(&name.familiar_repository()));
     let wanted = given.text("platform").map(platform).transpose()?;
+    if !quiet {
+        return taken(session, &name, wanted, Show::Out);
+    }
+    taken(session, &name, wanted, Show::Nothing)?;
+    say(&format!("{name}\n"));
+    Ok(())
+}
+
+/// Takes an image to its registry; without a tag all of its repository.
+///
+/// # Errors
+/// The engine or the registry says no.
+pub fn taken(session: &Session, name: &Reference, wanted: Option<String>, show: Show) -> Result {
+    let path = format!("/images/{}/push", in_path(&name.familiar_repository()));
     let nobody = || encoded(&json!({}));
     let ask = Ask::post(&path)
         .maybe("tag", name.tag())
         .maybe("platform", wanted)
         .header("x-registry-auth", account(name.host()).unwrap_or_else(nobody));
     let mut answer = session.api()?.ask(ask)?;
-    if quiet {
-        stream::drain(&mut answer)?;
-        say(&format!("{name}\n"));
-        return Ok(());
+    match show {
+        Show::Out => stream::show(&mut answer, false),
+        Show::Error => stream::show(&mut answer, true),
+        Show::Nothing => stream::drain(&mut answer),
     }
-    stream::show(&mut answer, false)
 }
 
 /// Sends an image by its name, as `docker build --push` does behind a build.

@@ -3,6 +3,8 @@
 mod mounts;
 mod ports;
 
+pub use mounts::security;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};

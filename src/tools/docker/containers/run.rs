@@ -150,7 +150,10 @@ fn failed_start(failure: Failure) -> Failure {
 }
 
 /// Attaches, starts if `starts` says so, carries the streams, and gives the exit code; none: the person has let go.
-fn through(
+///
+/// # Errors
+/// It does not start, or the connection breaks.
+pub fn through(
     api: &Api,
     path: &str,
     attached: [bool; 3],
@@ -237,7 +240,8 @@ pub fn start(session: &Session, given: &Given) -> Result {
     ended(through(api, &format!("/containers/{id}"), [stdin, true, true], tty, let_go(given)?, !tty, Some(condition))?)
 }
 
-fn ended(code: Option<u8>) -> Result {
+/// A code that is not 0 is a failure that says nothing more.
+pub fn ended(code: Option<u8>) -> Result {
     match code {
         Some(0) | None => Ok(()),
         Some(code) => Err(Failure::silent(code)),
