@@ -17,6 +17,7 @@ mod config;
 mod down;
 mod events;
 mod follow;
+mod foreground;
 mod images;
 mod list;
 mod logs;

@@ -41,10 +41,10 @@ pub(in crate::tools) mod verb;
 mod volumes;
 pub(in crate::tools) mod words;
 
-use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -128,7 +128,7 @@ fn verbs() -> impl Iterator<Item = &'static Verb> {
 #[derive(Default)]
 pub struct Session {
     globals: Given,
-    api: OnceCell<Api>,
+    api: OnceLock<Api>,
     /// What stands between `compose` and its command.
     compose: Given,
 }
@@ -148,7 +148,7 @@ impl Session {
 
     /// One of `compose`: `globals` are docker's options, `compose` its own.
     pub(in crate::tools) fn of_compose(globals: Given, compose: Given) -> Self {
-        Session { globals, api: OnceCell::new(), compose }
+        Session { globals, api: OnceLock::new(), compose }
     }
 
     /// What stands between `compose` and its command.
@@ -162,7 +162,7 @@ impl Session {
     /// The kernel gives no more descriptors.
     pub(in crate::tools) fn another(&self) -> Result<Self> {
         let api = self.api.get().map(Api::again).transpose()?;
-        Ok(Session { globals: self.globals.clone(), api: api.map(OnceCell::from).unwrap_or_default(), compose: self.compose.clone() })
+        Ok(Session { globals: self.globals.clone(), api: api.map(OnceLock::from).unwrap_or_default(), compose: self.compose.clone() })
     }
 }
 

@@ -4,6 +4,7 @@ mod bottle;
 mod build;
 mod chaos;
 mod client;
+mod compose;
 mod course;
 mod course_images;
 mod docker;

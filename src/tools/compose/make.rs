@@ -334,7 +334,9 @@ fn endpoints(project: &Project, service: &Service, spot: &Spot, with: &With<'_>)
         return Ok(all);
     }
     for key in service.networks_by_priority() {
-        let Some(network) = project.networks.get(key) else { return Err(format!("service {:?} refers to undefined network {key}", service.name)) };
+        let Some(network) = project.networks.get(key) else {
+            return Err(format!("service {:?} refers to undefined network {key}", service.name));
+        };
         let settings = service.networks.get(key).cloned().flatten().unwrap_or_default();
         let mut aliases = vec![spot.name.clone()];
         if !with.no_aliases {
@@ -418,7 +420,12 @@ fn line_of(project: &Project, volume: &ServiceVolume) -> Option<String> {
                 return None;
             }
             let extra: Vec<String> = [given.propagation, given.selinux].into_iter().filter(|text| !text.is_empty()).collect();
-            return Some(format!("{}:{}:{}", volume.source, volume.target, how.into_iter().map(str::to_owned).chain(extra).collect::<Vec<_>>().join(",")));
+            return Some(format!(
+                "{}:{}:{}",
+                volume.source,
+                volume.target,
+                how.into_iter().map(str::to_owned).chain(extra).collect::<Vec<_>>().join(",")
+            ));
         }
         "volume" if !volume.source.is_empty() => {
             let given = volume.volume.clone().unwrap_or_default();

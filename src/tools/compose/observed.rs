@@ -25,8 +25,6 @@ pub mod label {
     pub const FOLDER: &str = "com.docker.compose.project.working_dir";
     /// The project's files.
     pub const FILES: &str = "com.docker.compose.project.config_files";
-    /// The files of variables that the project was read with.
-    pub const ENVIRONMENT: &str = "com.docker.compose.project.environment_file";
     /// `db:service_healthy:false,...`.
     pub const DEPENDS: &str = "com.docker.compose.depends_on";
     /// The image's id when the container was made.

@@ -39,6 +39,10 @@ pub struct Wishes {
     pub start: bool,
     /// Whether orphans are removed.
     pub remove_orphans: bool,
+    /// Whether it was said already which containers run.
+    pub told: bool,
+    /// A service whose containers stay as they are: only what it needs is made ready.
+    pub untouched: Option<String>,
     /// What stands between the parts of names.
     pub separator: char,
     /// The hashes of services as they are in the file.
@@ -201,7 +205,15 @@ pub fn name_of(project: &str, service: &Service, number: u32, separator: char) -
 /// # Errors
 /// The file cannot be fulfilled, in words.
 pub fn up(project: &Project, observed: &Observed, wishes: &Wishes) -> Result<Plan, String> {
-    let mut maker = Maker { project, observed, wishes, plan: Plan::default(), made: BTreeMap::new(), stopped: BTreeMap::new(), replaced: BTreeSet::new() };
+    let mut maker = Maker {
+        project,
+        observed,
+        wishes,
+        plan: Plan::default(),
+        made: BTreeMap::new(),
+        stopped: BTreeMap::new(),
+        replaced: BTreeSet::new(),
+    };
     maker.resources();
     let before = maker.plan.steps.len();
     for name in ordered(project)? {
@@ -290,9 +302,8 @@ impl<'a> Maker<'a> {
             Strategy::Force => return true,
             Strategy::Diverged => {}
         }
-        let differs = |name: &str, wanted: &BTreeMap<String, String>| {
-            wanted.get(&service.name).is_some_and(|wanted| container.label(name) != wanted)
-        };
+        let differs =
+            |name: &str, wanted: &BTreeMap<String, String>| wanted.get(&service.name).is_some_and(|wanted| container.label(name) != wanted);
         let network = |key: &String| {
             let id = self.project.networks.get(key).and_then(|network| self.observed.networks.iter().find(|one| one.name == network.name));
             id.is_none_or(|found| !container.networks.contains(&found.id) || self.replaced.contains(&found.id))
@@ -311,6 +322,9 @@ impl<'a> Maker<'a> {
 
     /// The containers of one service: kept, made anew, made, removed. `first` steps make what they need.
     fn converge(&mut self, service: &Service, first: usize) -> Result<(), String> {
+        if self.wishes.untouched.as_ref() == Some(&service.name) {
+            return Ok(());
+        }
         let (name, wanted) = (service.name.clone(), usize::try_from(service.replicas()).unwrap_or(0));
         if wanted > 1 && !service.container_name.is_empty() {
             return Err(format!(
@@ -319,7 +333,8 @@ impl<'a> Maker<'a> {
                 service.container_name
             ));
         }
-        let resources: Vec<usize> = (0..first).filter(|at| matches!(self.plan.steps[*at], Step::Network { .. } | Step::Volume(_))).collect();
+        let resources: Vec<usize> =
+            (0..first).filter(|at| matches!(self.plan.steps[*at], Step::Network { .. } | Step::Volume(_))).collect();
         let needs = made_with(service);
         let mut after = resources;
         after.extend(needs.iter().filter_map(|other| self.made.get(other)).flatten().copied());
@@ -342,7 +357,7 @@ impl<'a> Maker<'a> {
                 before.extend(service.depends_on.keys().filter_map(|other| self.made.get(other)).flatten());
                 made.push(self.plan.push(Step::Recreate { spot: spot.clone(), old: container.id.clone() }, before));
             } else {
-                if container.is_running() && !self.stopped.contains_key(&container.id) {
+                if container.is_running() && !self.wishes.told && !self.stopped.contains_key(&container.id) {
                     self.plan.push(Step::Tell { name: container.name.clone(), text: "Running" }, Vec::new());
                 }
                 self.plan.stays.insert(spot.clone(), container.id.clone());

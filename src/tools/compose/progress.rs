@@ -259,7 +259,8 @@ impl Block {
             State::Warning => ("!", "33"),
             State::Error => ("✘", "31"),
         };
-        let coloured = |text: &str, code: &str| if colours && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        let coloured =
+            |text: &str, code: &str| if colours && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         let clock = format!("{:.1}s ", task.ended.unwrap_or_else(Instant::now).duration_since(task.began).as_secs_f64());
         let prefix = if dry { DRY } else { "" };
         let blanks = " ".repeat(width.saturating_sub(task.id.width()));

@@ -1,15 +1,14 @@
 //! What every command begins with: how it was called, and the project that is meant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::observed::{self, Container, label};
-use super::plan::Spot;
 use super::progress::{Progress, Style};
+use crate::compose::types::Project;
 use crate::compose::types::part::{Form, Part};
-use crate::compose::types::{Project, Service};
+use crate::compose::{Request, Source, Steps};
 use crate::oci::digest::Digest;
 use crate::tools::docker::api::Api;
 use crate::tools::docker::failure::{Failure, Result};
@@ -58,9 +57,23 @@ impl<'s> Scene<'s> {
         Ok(api)
     }
 
+    /// A run of its own, for a thread that is none of a plan's workers.
+    ///
+    /// # Errors
+    /// The kernel gives no more descriptors.
+    pub fn session_again(&self) -> Result<Session> {
+        self.session.another()
+    }
+
     /// Whether nothing is done.
     pub fn is_dry(&self) -> bool {
         self.progress.is_dry()
+    }
+
+    /// The same without a word.
+    pub fn quiet(self) -> Self {
+        let dry = self.is_dry();
+        Scene { progress: Progress::new(Style::Quiet, dry), ..self }
     }
 
     /// Whether lines may be coloured.
@@ -80,8 +93,7 @@ impl<'s> Scene<'s> {
     /// # Errors
     /// There is none, or it is wrong.
     pub fn project(&self) -> Result<Project> {
-        let loaded = load(self.session.compose())?;
-        Ok(loaded)
+        load(self.session.compose(), Steps::default())
     }
 
     /// The project if there are files or they were named, and its name in any case.
@@ -107,10 +119,42 @@ impl<'s> Scene<'s> {
     }
 }
 
-/// The variables that the engine's people have, and where the files are, as the model's loader wants it.
-fn load(own: &Given) -> Result<Project> {
-    let _ = own;
-    Err(Failure::new("no configuration file provided: not found"))
+/// The machine's files.
+struct Files;
+
+impl Source for Files {
+    fn text(&self, path: &str) -> std::io::Result<String> {
+        if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        std::path::Path::new(path).is_file()
+    }
+}
+
+/// What the line and the environment ask for, as the model's loader wants it.
+fn request(own: &Given) -> Result<Request> {
+    let text = |name: &str| own.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let variables = std::env::vars_os();
+    Ok(Request {
+        files: own.all("file").to_vec(),
+        project_directory: text("project-directory").or_else(|| text("workdir")),
+        project_name: text("project-name"),
+        profiles: own.all("profile").to_vec(),
+        env_files: own.all("env-file").to_vec(),
+        environment: variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect(),
+        folder: std::env::current_dir()?.display().to_string(),
+    })
+}
+
+/// Loads the project, with some steps left out.
+///
+/// # Errors
+/// There is none, or it is wrong.
+pub fn load(own: &Given, steps: Steps) -> Result<Project> {
+    let loaded = crate::compose::load(&request(own)?, steps, &Files).map_err(|error| Failure::new(error.to_string()))?;
+    loaded.warnings.iter().for_each(|text| warning(text));
+    Ok(loaded.project)
 }
 
 /// Turns a service of a profile that is off on, because somebody names it.
@@ -125,8 +169,10 @@ pub fn enable(project: &mut Project, names: &[String]) -> Result {
         let needs: Vec<String> = service.depends_on.keys().cloned().collect();
         project.services.insert(name.clone(), service);
         // What it needs must be on already, or is turned on with it.
-        for need in needs.into_iter().filter(|need| project.disabled.contains_key(need)) {
-            enable(project, &[need])?;
+        for need in needs {
+            if project.disabled.contains_key(&need) {
+                enable(project, &[need])?;
+            }
         }
     }
     Ok(())
@@ -173,22 +219,6 @@ pub fn all_names(project: &Project) -> BTreeSet<String> {
 /// The hash of a part of the model.
 pub fn hash(part: &dyn Part) -> String {
     Digest::of(part.value(Form::Json).to_string().as_bytes()).hex().to_owned()
-}
-
-/// The hash of a service: what its containers are made of, and nothing of how many there are or who waits for whom.
-pub fn service_hash(service: &Service) -> String {
-    let mut one = service.clone();
-    one.build = None;
-    one.pull_policy.clear();
-    one.scale = None;
-    one.depends_on.clear();
-    one.profiles.clear();
-    one.develop = None;
-    one.attach = None;
-    if let Some(deploy) = &mut one.deploy {
-        deploy.replicas = None;
-    }
-    hash(&one)
 }
 
 /// The containers of a project that are meant: of these services, or all; without those of `run`.
@@ -242,16 +272,9 @@ pub fn warning(text: &str) {
     warn(&format!("time=\"{now}\" level=warning msg={text:?}\n"));
 }
 
-/// The spot of a container that is there.
-pub fn spot_of(container: &Container) -> Spot {
-    Spot { service: container.service.clone(), number: container.number, name: container.name.clone() }
-}
-
-/// The project's folder and files, as its containers tell them.
-pub fn told_files(containers: &[Container]) -> (PathBuf, String) {
-    let first = containers.first();
-    let label = |name: &str| first.map_or("", |one| one.label(name));
-    (PathBuf::from(label(label::FOLDER)), label(label::FILES).to_owned())
+/// The project's files, as its containers tell them.
+pub fn told_files(containers: &[Container]) -> String {
+    containers.first().map_or("", |one| one.label(label::FILES)).to_owned()
 }
 
 /// The texts of a document's list.

@@ -1,46 +1,17 @@
 //! The commands of `docker compose` and their options, as a table.
 
 use super::{config, down, events, images, list, logs, oneoff, up, watch};
-use crate::tools::docker::verb::{Flag, Kind, Takes, VERB, Verb, long, short};
+use crate::tools::docker::verb::{Kind, Takes, VERB, Verb, long, short};
+
+mod flags;
+
+pub use flags::GLOBALS;
+use flags::{
+    BUILD, CONFIG, DRY, ENV, FORCE_RECREATE, FORMAT, INDEX, NO_BUILD, NO_DEPS, NO_RECREATE, NO_TTY, PROGRESS, PULL, REMOVE_ORPHANS, RUN,
+    SCALE, TIMEOUT, YES,
+};
 
 const SERVICES: &str = "[OPTIONS] [SERVICE...]";
-const DRY: Flag = long("dry-run", Kind::Switch, "Say what would be done, and do nothing");
-const TIMEOUT: Flag = short('t', "timeout", Kind::Int, "Seconds to wait before a container is killed");
-const INDEX: Flag = long("index", Kind::Uint, "Which of the service's containers");
-const FORMAT: Flag = long("format", Kind::Text, "How it is shown: table, json, or a Go template");
-const REMOVE_ORPHANS: Flag = long("remove-orphans", Kind::Switch, "Remove containers of services that are not in the file");
-const PULL: Flag = long("pull", Kind::Text, "Pull images before running: always, missing, never, build");
-const BUILD: Flag = long("build", Kind::Switch, "Build images before containers are made");
-const NO_BUILD: Flag = long("no-build", Kind::Switch, "Build no image, even if it is missing");
-const FORCE_RECREATE: Flag = long("force-recreate", Kind::Switch, "Make containers anew even if nothing has changed");
-const NO_RECREATE: Flag = long("no-recreate", Kind::Switch, "Keep containers that exist, whatever has changed");
-const NO_DEPS: Flag = long("no-deps", Kind::Switch, "Leave the services that these need alone");
-const SCALE: Flag = long("scale", Kind::List, "So many containers of a service: SERVICE=NUMBER");
-const YES: Flag = short('y', "yes", Kind::Switch, "Take every question as answered with yes");
-const ENV: Flag = short('e', "env", Kind::List, "A variable of the environment: NAME=VALUE");
-const NO_TTY: Flag = short('T', "no-tty", Kind::Switch, "Without a terminal");
-const PROGRESS: Flag = long("progress", Kind::Text, "How it is shown: auto, tty, plain, json, quiet");
-
-/// Options between `compose` and its command.
-pub const GLOBALS: &[Flag] = &[
-    long("all-resources", Kind::Switch, "Also networks and volumes that no service uses"),
-    long("ansi", Kind::Text, "When to use control characters: never, always, auto"),
-    long("compatibility", Kind::Switch, "Names with `_` between their parts, as the first Compose had them"),
-    long("context", Kind::Text, "The context to use, whatever DOCKER_HOST says"),
-    DRY,
-    long("env-file", Kind::List, "A file of variables, instead of .env"),
-    short('f', "file", Kind::List, "A Compose file; several are merged, `-` is standard input"),
-    short('H', "host", Kind::List, "The engine: unix://PATH or tcp://HOST:PORT"),
-    long("no-ansi", Kind::Switch, "The same as --ansi never"),
-    long("parallel", Kind::Int, "As many things at a time; -1: no limit"),
-    long("profile", Kind::List, "A profile to enable"),
-    PROGRESS,
-    long("project-directory", Kind::Text, "The project's folder, instead of that of the first file"),
-    short('p', "project-name", Kind::Text, "The project's name"),
-    long("verbose", Kind::Switch, "Accepted; changes nothing here"),
-    short('v', "version", Kind::Switch, "Print the version and end"),
-    long("workdir", Kind::Text, "The same as --project-directory"),
-];
 
 /// The commands.
 pub const VERBS: &[Verb] = &[
@@ -113,7 +84,19 @@ pub const VERBS: &[Verb] = &[
         run: up::scale,
         ..VERB
     },
-    Verb { path: "compose start", usage: SERVICES, about: "Start the containers of services", takes: Takes::Any, flags: &[DRY, long("wait", Kind::Switch, "Wait until services run and are healthy"), long("wait-timeout", Kind::Int, "Seconds to wait for that at most")], run: up::start, ..VERB },
+    Verb {
+        path: "compose start",
+        usage: SERVICES,
+        about: "Start the containers of services",
+        takes: Takes::Any,
+        flags: &[
+            DRY,
+            long("wait", Kind::Switch, "Wait until services run and are healthy"),
+            long("wait-timeout", Kind::Int, "Seconds to wait for that at most"),
+        ],
+        run: up::start,
+        ..VERB
+    },
     Verb {
         path: "compose down",
         usage: SERVICES,
@@ -129,7 +112,15 @@ pub const VERBS: &[Verb] = &[
         run: down::down,
         ..VERB
     },
-    Verb { path: "compose stop", usage: SERVICES, about: "Stop services", takes: Takes::Any, flags: &[DRY, TIMEOUT], run: down::stop, ..VERB },
+    Verb {
+        path: "compose stop",
+        usage: SERVICES,
+        about: "Stop services",
+        takes: Takes::Any,
+        flags: &[DRY, TIMEOUT],
+        run: down::stop,
+        ..VERB
+    },
     Verb {
         path: "compose restart",
         usage: SERVICES,
@@ -162,8 +153,24 @@ pub const VERBS: &[Verb] = &[
         run: down::remove,
         ..VERB
     },
-    Verb { path: "compose pause", usage: "[SERVICE...]", about: "Freeze services", takes: Takes::Any, flags: &[DRY], run: down::pause, ..VERB },
-    Verb { path: "compose unpause", usage: "[SERVICE...]", about: "Let frozen services go on", takes: Takes::Any, flags: &[DRY], run: down::unpause, ..VERB },
+    Verb {
+        path: "compose pause",
+        usage: "[SERVICE...]",
+        about: "Freeze services",
+        takes: Takes::Any,
+        flags: &[DRY],
+        run: down::pause,
+        ..VERB
+    },
+    Verb {
+        path: "compose unpause",
+        usage: "[SERVICE...]",
+        about: "Let frozen services go on",
+        takes: Takes::Any,
+        flags: &[DRY],
+        run: down::unpause,
+        ..VERB
+    },
     Verb {
         path: "compose wait",
         usage: "SERVICE [SERVICE...] [OPTIONS]",
@@ -215,7 +222,15 @@ pub const VERBS: &[Verb] = &[
         run: list::images,
         ..VERB
     },
-    Verb { path: "compose top", usage: "[SERVICES...]", about: "List the processes of services", takes: Takes::Any, flags: &[DRY], run: list::top, ..VERB },
+    Verb {
+        path: "compose top",
+        usage: "[SERVICES...]",
+        about: "List the processes of services",
+        takes: Takes::Any,
+        flags: &[DRY],
+        run: list::top,
+        ..VERB
+    },
     Verb {
         path: "compose port",
         usage: "[OPTIONS] SERVICE PRIVATE_PORT",
@@ -398,7 +413,16 @@ pub const VERBS: &[Verb] = &[
         run: oneoff::copy,
         ..VERB
     },
-    Verb { path: "compose config", also: &["compose convert"], usage: SERVICES, about: "Print the file as it is understood, merged and filled in", takes: Takes::Any, flags: CONFIG, run: config::run, ..VERB },
+    Verb {
+        path: "compose config",
+        also: &["compose convert"],
+        usage: SERVICES,
+        about: "Print the file as it is understood, merged and filled in",
+        takes: Takes::Any,
+        flags: CONFIG,
+        run: config::run,
+        ..VERB
+    },
     Verb {
         path: "compose version",
         usage: "[OPTIONS]",
@@ -421,55 +445,4 @@ pub const VERBS: &[Verb] = &[
         run: watch::run,
         ..VERB
     },
-];
-
-const RUN: &[Flag] = &[
-    BUILD,
-    long("cap-add", Kind::List, "One more right of root"),
-    long("cap-drop", Kind::List, "One right of root less"),
-    short('d', "detach", Kind::Switch, "In the background; prints the container's name"),
-    DRY,
-    long("entrypoint", Kind::Text, "Instead of the image's entrypoint"),
-    ENV,
-    long("env-from-file", Kind::List, "Variables of a file"),
-    short('i', "interactive", Kind::On, "Hand on what is typed (on unless turned off)"),
-    short('l', "label", Kind::List, "A label: NAME=VALUE"),
-    long("name", Kind::Text, "The container's name"),
-    NO_TTY,
-    NO_DEPS,
-    short('p', "publish", Kind::List, "Publish a port: [ADDRESS:]OUTSIDE:INSIDE"),
-    PULL,
-    short('q', "quiet", Kind::Switch, "Say nothing"),
-    long("quiet-build", Kind::Switch, "Say nothing while images are built"),
-    long("quiet-pull", Kind::Switch, "Say nothing while images are pulled"),
-    REMOVE_ORPHANS,
-    long("rm", Kind::Switch, "Remove the container when it has ended"),
-    short('P', "service-ports", Kind::Switch, "Publish the service's ports"),
-    short('t', "tty", Kind::On, "With a terminal, if there is one"),
-    long("use-aliases", Kind::Switch, "With the service's names in its networks"),
-    short('u', "user", Kind::Text, "As this user"),
-    short('v', "volume", Kind::List, "A volume or folder: SOURCE:TARGET"),
-    short('w', "workdir", Kind::Text, "In this folder"),
-];
-
-const CONFIG: &[Flag] = &[
-    DRY,
-    long("environment", Kind::Switch, "Print the variables that the file is filled in with"),
-    long("format", Kind::Text, "yaml or json"),
-    long("hash", Kind::Text, "Print the hashes of services, or of all: `*`"),
-    long("images", Kind::Switch, "Print the names of images"),
-    long("lock-image-digests", Kind::Switch, "Print a file that pins images to what they are now"),
-    long("networks", Kind::Switch, "Print the names of networks"),
-    long("no-consistency", Kind::Switch, "Do not check whether parts fit together"),
-    long("no-env-resolution", Kind::Switch, "Leave files of variables as they are"),
-    long("no-interpolate", Kind::Switch, "Leave variables as they are"),
-    long("no-normalize", Kind::Switch, "Do not fill in what the file does not say"),
-    long("no-path-resolution", Kind::Switch, "Leave paths as they are"),
-    short('o', "output", Kind::Text, "Write it to a file"),
-    long("profiles", Kind::Switch, "Print the names of profiles"),
-    short('q', "quiet", Kind::Switch, "Check it and say nothing"),
-    long("resolve-image-digests", Kind::Switch, "Pin images to what they are now"),
-    long("services", Kind::Switch, "Print the names of services"),
-    long("variables", Kind::Switch, "Print the variables that the file uses"),
-    long("volumes", Kind::Switch, "Print the names of volumes"),
 ];

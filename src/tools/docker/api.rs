@@ -5,8 +5,8 @@
 
 mod connection;
 
-use std::cell::OnceCell;
 use std::io::{self, Read, Write};
+use std::sync::OnceLock;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -36,7 +36,7 @@ pub type Sent = BoxBody<Bytes, io::Error>;
 pub struct Api {
     place: Place,
     runtime: Runtime,
-    hello: OnceCell<Hello>,
+    hello: OnceLock<Hello>,
 }
 
 /// What an engine says of itself before anything else.
@@ -148,7 +148,7 @@ impl Api {
     /// The kernel gives no more descriptors.
     pub fn new(place: Place) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Api { place, runtime, hello: OnceCell::new() })
+        Ok(Api { place, runtime, hello: OnceLock::new() })
     }
 
     /// One more client of the same engine, for another thread.

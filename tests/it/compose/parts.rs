@@ -1,0 +1,84 @@
+//! What containers are made with: volumes, secrets and configs, networks, builds.
+
+use super::{Project, QUICK, in_order};
+
+#[test]
+fn anonymous_volumes_are_carried_over_unless_new_ones_are_wanted() {
+    let file = |more: &str| format!("services:\n  web: {{{QUICK}, volumes: ['/srv'], environment: {{A: '{more}'}}}}\n");
+    let project = Project::new(&file("1"));
+    project.up(&[]);
+    assert_eq!(project.exec("web", &["touch", "/srv/kept"]).code(), 0);
+    project.write("compose.yaml", &file("2"));
+    in_order(&project.up(&[]), &["Container x-web-1  Recreated"]);
+    assert_eq!(project.exec("web", &["ls", "/srv"]).stdout, "kept\n");
+    project.up(&["--force-recreate", "-V"]);
+    assert_eq!(project.exec("web", &["ls", "/srv"]).stdout, "");
+}
+
+#[test]
+fn what_is_external_must_be_there() {
+    let project =
+        Project::new(&format!("services:\n  web: {{{QUICK}, volumes: ['data:/srv']}}\nvolumes:\n  data: {{external: true, name: far}}\n"));
+    let refused = project.compose(&["up", "-d"]).exits(1);
+    assert_eq!(refused.stderr, "external volume \"far\" not found\n");
+    project.docker(&["volume", "create", "far"]);
+    project.up(&[]);
+    project.compose(&["down", "-v"]).succeeds();
+    assert!(project.docker(&["volume", "ls", "-q"]).contains("far"), "it is not ours to remove");
+    project.write("compose.yaml", &format!("services:\n  web: {{{QUICK}, networks: [out]}}\nnetworks:\n  out: {{external: true}}\n"));
+    let refused = project.compose(&["up", "-d"]).exits(1);
+    assert_eq!(refused.stderr, "network out declared as external, but could not be found\n");
+}
+
+#[test]
+fn secrets_and_configs_are_files_in_the_container() {
+    let file = format!(
+        "services:\n  web: {{{QUICK}, secrets: [key, pass], configs: [{{source: page, target: /srv/page}}]}}\n\
+         secrets:\n  key: {{file: ./key.txt}}\n  pass: {{environment: PASS}}\nconfigs:\n  page: {{content: hello}}\n"
+    );
+    let project = Project::new(&file);
+    project.write("key.txt", "from a file\n");
+    project.compose(&["up", "-d"]).env("PASS", "from outside").succeeds();
+    assert_eq!(
+        project.exec("web", &["cat", "/run/secrets/key", "/run/secrets/pass", "/srv/page"]).stdout,
+        "from a file\nfrom outsidehello"
+    );
+    let shown = project.inspect(&["inspect", "x-web-1"]).to_string();
+    assert!(!shown.contains("from outside"), "a secret stands in no document");
+}
+
+#[test]
+fn services_on_different_networks_do_not_see_each_other() {
+    let project = Project::new(&format!(
+        "services:\n  web: {{{QUICK}, networks: [front, back]}}\n  db: {{{QUICK}, networks: {{back: {{aliases: [store], ipv4_address: 10.77.0.9}}}}}}\n  \
+         proxy: {{{QUICK}, networks: [front]}}\nnetworks:\n  front:\n  back: {{internal: true, ipam: {{config: [{{subnet: 10.77.0.0/24}}]}}}}\n"
+    ));
+    project.up(&[]);
+    assert_eq!(project.exec("web", &["ping", "-c", "1", "-W", "5", "store"]).code(), 0);
+    assert_ne!(project.exec("proxy", &["ping", "-c", "1", "-W", "1", "db"]).code(), 0);
+    let shown = project.inspect(&["inspect", "x-db-1"]);
+    assert_eq!(shown["NetworkSettings"]["Networks"]["x_back"]["IPAddress"], "10.77.0.9");
+    let network = project.inspect(&["network", "inspect", "x_back"]);
+    assert_eq!((&network["Internal"], &network["Labels"]["com.docker.compose.network"]), (&true.into(), &"back".into()));
+}
+
+#[test]
+fn images_are_built_when_they_are_missing_or_somebody_says_so() {
+    let project = Project::new("services:\n  web: {build: {context: ., args: {WORD: one}}, stop_signal: KILL}\n");
+    project.write("Dockerfile", "FROM base:1\nARG WORD\nENV SAID=$WORD\nCOPY page /page\nCMD [\"sleep\", \"600\"]\n");
+    project.write("page", "first\n");
+    project.up(&[]);
+    assert_eq!(project.exec("web", &["cat", "/page"]).stdout, "first\n");
+    assert_eq!(project.exec("web", &["sh", "-c", "echo $SAID"]).stdout, "one\n");
+    project.write("page", "second\n");
+    project.up(&[]);
+    assert_eq!(project.exec("web", &["cat", "/page"]).stdout, "first\n", "nothing is built without a wish");
+    in_order(&project.up(&["--build"]), &["Container x-web-1  Recreated"]);
+    assert_eq!(project.exec("web", &["cat", "/page"]).stdout, "second\n");
+    project.write("Dockerfile", "FROM base:1\nFROB\n");
+    let broken = project.compose(&["build"]).exits(1);
+    assert!(broken.stderr.contains("unknown instruction: FROB"), "{broken}");
+    project.write("compose.yaml", &format!("services:\n  web: {{{}}}\n", QUICK.replace("base:1", "nosuch.invalid/none:1")));
+    let missing = project.compose(&["up", "-d"]).exits(1);
+    assert!(missing.stderr.contains("web  Pulling"), "{missing}");
+}
