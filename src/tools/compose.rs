@@ -39,7 +39,7 @@ use std::process::ExitCode;
 use super::docker::failure::{Failure, Result};
 use super::docker::line::{self, Given, Read};
 use super::docker::{self, Session, help, words};
-pub use table::VERBS;
+pub use table::{GLOBALS, VERBS};
 
 /// What the group of commands is for.
 pub const ABOUT: &str = "Applications of several containers, described by a file";

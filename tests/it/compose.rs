@@ -25,7 +25,7 @@ const QUICK: &str = "image: base:1, stop_signal: KILL, command: sleep 600";
 impl Project {
     /// A project by this file.
     pub fn new(file: &str) -> Self {
-        let project = Project { confined: Confined::start() };
+        let project = Project { confined: Confined::after("ip link set lo up") };
         fs::create_dir(project.path("app")).expect("the project's folder");
         project.write("compose.yaml", file);
         project

@@ -335,10 +335,7 @@ fn network_body(project: &Project, key: &str, network: &Network) -> Value {
 }
 
 /// The paths that an image makes volumes of.
-///
-/// # Errors
-/// The engine cannot be asked.
-pub fn image_volumes(session: &Session, image: &str) -> Result<BTreeSet<String>> {
+fn image_volumes(session: &Session, image: &str) -> Result<BTreeSet<String>> {
     let shown = session.api()?.json(Ask::get(&format!("/images/{}/json", in_path(image))))?;
     Ok(shown["Config"]["Volumes"].as_object().into_iter().flatten().map(|(path, _)| path.clone()).collect())
 }
@@ -351,7 +348,7 @@ pub fn made(session: &Session, project: &Project, service: &Service, name: &str,
     let api = session.api()?;
     let version: Vec<u32> = api.version()?.split('.').filter_map(|part| part.parse().ok()).collect();
     let mut later = serde_json::Map::new();
-    if version < ALL_NETWORKS.to_vec() {
+    if version.as_slice() < ALL_NETWORKS.as_slice() {
         let first = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default().to_owned();
         if let Some(endpoints) = body["NetworkingConfig"]["EndpointsConfig"].as_object_mut() {
             let (now, rest) = std::mem::take(endpoints).into_iter().partition(|(name, _)| *name == first);

@@ -45,7 +45,7 @@ pub fn run(session: &Session, given: &Given) -> Result {
         let services = whole.services.values().chain(whole.disabled.values());
         return lines(services.flat_map(|service| service.profiles.iter().cloned()).collect());
     }
-    let mut project = scene::selected(whole, &given.words, true)?;
+    let mut project = scene::pruned(session, scene::selected(whole, &given.words, true)?);
     if given.on("resolve-image-digests") || given.on("lock-image-digests") {
         pin(&scene, &mut project)?;
     }

@@ -81,8 +81,8 @@ pub enum Message {
     Drained(String),
     /// A container has started.
     Started(String),
-    /// A container has ended, with this code, at this moment (nanoseconds).
-    Died(String, i64, i64),
+    /// A container has ended, with this code.
+    Died(String, i64),
     /// Ctrl-C, or another program's wish to end.
     Interrupt,
     /// Everything was started, or not.
@@ -227,7 +227,7 @@ fn heard(event: &Value) -> Option<Message> {
         "start" => Some(Message::Started(id)),
         "die" => {
             let code = attributes["exitCode"].as_str().and_then(|code| code.parse().ok()).unwrap_or(0);
-            Some(Message::Died(id, code, event["timeNano"].as_i64().unwrap_or(0)))
+            Some(Message::Died(id, code))
         }
         _ => None,
     }

@@ -8,7 +8,7 @@
 //!  start         ─┘
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,21 +80,27 @@ pub struct Followed {
     pub timeout: Option<i64>,
 }
 
+/// What happens to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Started,
+    /// With this code.
+    Died(i64),
+}
+
 /// A container in the loop.
 struct Alive {
     name: String,
     service: String,
     shown: bool,
-    /// Whether everything that it wrote was printed.
+    /// Whether its follower has read all until an end.
     drained: bool,
-    /// How it ended.
-    died: Option<i64>,
+    /// What was heard of it and not yet acted upon: an end waits until everything written before it is printed.
+    news: VecDeque<News>,
     /// Whether it runs, as far as we heard.
     up: bool,
     /// Whether we have heard of its start, or it ran already.
     heard: bool,
-    /// It runs again already, and what it wrote before is not all printed.
-    again: bool,
     /// The next follower reads from this moment on.
     since: Option<String>,
 }
@@ -172,10 +178,9 @@ impl<'a> Loop<'a> {
             service: one.service.clone(),
             shown: self.followed.shown.contains(&one.service),
             drained: true,
-            died: None,
+            news: VecDeque::new(),
             up: false,
             heard: false,
-            again: false,
             since,
         };
         self.known.insert(one.id.clone(), alive);
@@ -187,11 +192,10 @@ impl<'a> Loop<'a> {
         let Some(one) = self.known.get_mut(id) else { return Ok(()) };
         one.up = true;
         one.heard = true;
-        one.died = None;
         one.drained = !one.shown;
         if one.shown {
             let tail = if ran { "0".to_owned() } else { String::new() };
-            let reading = Reading { follow: true, tail, since: one.since.clone(), until: None, timestamps: self.followed.timestamps };
+            let reading = Reading { follow: true, tail, since: one.since.clone(), until: None, timestamps: true };
             spawn(self.scene.session, id, reading, &self.sender)?;
         }
         Ok(())
@@ -211,24 +215,17 @@ impl<'a> Loop<'a> {
     {
         while let Ok(message) = messages.recv() {
             match message {
-                Message::Line(id, stream, line) => {
-                    if let Some(one) = self.known.get(&id).filter(|_| !self.aborting) {
-                        self.printer.line(&one.name, stream, &line);
-                    }
+                Message::Line(id, stream, line) => self.line(&id, stream, &line),
+                Message::Started(id) => {
+                    self.learn(&id)?;
+                    self.hear(scope, &id, News::Started)?;
                 }
-                Message::Started(id) => self.started(&id)?,
+                Message::Died(id, code) => self.hear(scope, &id, News::Died(code))?,
                 Message::Drained(id) => {
                     if let Some(one) = self.known.get_mut(&id) {
                         one.drained = true;
                     }
-                    self.ended(scope, &id)?;
-                }
-                Message::Died(id, code, nanoseconds) => {
-                    if let Some(one) = self.known.get_mut(&id) {
-                        one.died = Some(code);
-                        one.since = Some(format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000));
-                    }
-                    self.ended(scope, &id)?;
+                    self.advance(scope, &id)?;
                 }
                 Message::Interrupt => self.interrupted(scope),
                 Message::Begun(Err(failure)) if !self.aborting => return Err(failure),
@@ -261,43 +258,76 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn started(&mut self, id: &str) -> Result {
+    /// A line with its time in front; the next follower goes on behind it.
+    fn line(&mut self, id: &str, stream: u8, line: &str) {
+        let Some(one) = self.known.get_mut(id) else { return };
+        let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(next) = behind(time) {
+            one.since = Some(next);
+        }
+        if !self.aborting {
+            self.printer.line(&one.name, stream, if self.followed.timestamps { line } else { text });
+        }
+    }
+
+    /// A container that somebody else has made meanwhile, or that was made anew.
+    fn learn(&mut self, id: &str) -> Result {
         if !self.known.contains_key(id) {
-            // One that somebody else has made meanwhile, or that was made anew.
             let found = observed::containers(self.scene.api()?, &self.followed.project)?;
-            let Some(one) = found.iter().find(|one| one.id == id && !one.oneoff && self.followed.services.contains(&one.service)) else {
-                return Ok(());
-            };
-            self.know(one)?;
+            if let Some(one) = found.iter().find(|one| one.id == id && !one.oneoff && self.followed.services.contains(&one.service)) {
+                self.know(one)?;
+            }
         }
-        if let Some(one) = self.known.get_mut(id).filter(|one| one.died.is_some()) {
-            one.again = true;
-            return Ok(());
+        Ok(())
+    }
+
+    fn hear<'s>(&mut self, scope: &'s std::thread::Scope<'s, '_>, id: &str, news: News) -> Result
+    where
+        'a: 's,
+    {
+        if let Some(one) = self.known.get_mut(id) {
+            one.news.push_back(news);
         }
-        self.follow(id, false)
+        self.advance(scope, id)
+    }
+
+    /// Acts upon what was heard of a container, as far as its lines are printed.
+    fn advance<'s>(&mut self, scope: &'s std::thread::Scope<'s, '_>, id: &str) -> Result
+    where
+        'a: 's,
+    {
+        while let Some(one) = self.known.get_mut(id) {
+            match one.news.front() {
+                Some(News::Started) => {
+                    one.news.pop_front();
+                    self.follow(id, false)?;
+                }
+                Some(News::Died(code)) if one.drained => {
+                    let code = *code;
+                    one.news.pop_front();
+                    self.ended(scope, id, code)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// A container has ended and all of its lines are printed: says so, and does what is wanted then.
-    fn ended<'s>(&mut self, scope: &'s std::thread::Scope<'s, '_>, id: &str) -> Result
+    fn ended<'s>(&mut self, scope: &'s std::thread::Scope<'s, '_>, id: &str, code: i64) -> Result
     where
         'a: 's,
     {
         let Some(one) = self.known.get_mut(id) else { return Ok(()) };
-        let Some(code) = one.died.filter(|_| one.drained) else { return Ok(()) };
-        one.died = None;
-        let follow = std::mem::take(&mut one.again);
-        let again = follow || restarts(self.scene.session, id)?;
+        let again = one.news.contains(&News::Started) || restarts(self.scene.session, id)?;
         one.up = again;
         let (name, service, shown) = (one.name.clone(), one.service.clone(), one.shown);
         if !self.aborting && shown {
             let more = if again { " (restarting)" } else { "" };
             self.printer.status(&name, &format!("exited with code {code}{more}"));
         }
-        if again {
-            return if follow { self.follow(id, false) } else { Ok(()) };
-        }
         let cascades = self.followed.on_exit.any || (self.followed.on_exit.failure && code != 0);
-        if !(cascades || self.aborting) {
+        if again || !(cascades || self.aborting) {
             return Ok(());
         }
         if self.followed.on_exit.any || self.followed.on_exit.failure {
@@ -348,6 +378,13 @@ impl<'a> Loop<'a> {
     }
 }
 
+/// The moment behind a line's time, as the API takes moments.
+fn behind(time: &str) -> Option<String> {
+    let stamp: jiff::Timestamp = time.parse().ok()?;
+    let next = stamp.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
+    Some(format!("{}.{:09}", next.as_second(), next.subsec_nanosecond()))
+}
+
 /// Whether a container that has ended runs again, or will.
 fn restarts(session: &Session, id: &str) -> Result<bool> {
     match session.api()?.json(Ask::get(&format!("/containers/{id}/json"))) {
@@ -362,4 +399,15 @@ fn ended_at(session: &Session, id: &str) -> Result<Option<String>> {
     let shown = session.api()?.json(Ask::get(&format!("/containers/{id}/json")))?;
     let at = shown["State"]["FinishedAt"].as_str().filter(|at| !at.starts_with("0001-"));
     at.map(moment::asked).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_follower_goes_on_behind_the_last_line() {
+        assert_eq!(behind("1970-01-01T00:00:01.999999999Z").as_deref(), Some("2.000000000"));
+        assert_eq!(behind("no time"), None);
+    }
 }

@@ -71,7 +71,9 @@ pub fn ensured(scene: &Scene<'_>, project: &Project, policy: &Policy) -> Result<
         }
     }
     if !pulls.is_empty() {
-        work::each(scene.session, scene.parallel, &pulls, &|session, service| pulled(scene, session, project, service, true))?;
+        scene.progress.during("Pulling", || {
+            work::each(scene.session, scene.parallel, &pulls, &|session, service| pulled(scene, session, project, service, true))
+        })?;
     }
     if !builds.is_empty() {
         let given = Given::default();

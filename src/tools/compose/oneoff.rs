@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use serde_json::json;
 
-use super::apply::{self, image_volumes};
+use super::apply;
 use super::make::{self, With};
 use super::observed::{self, Container, label};
 use super::plan::Spot;
@@ -49,13 +49,10 @@ pub fn run(session: &Session, given: &Given) -> Result {
     let hash = crate::compose::hash::service(&service);
     let mut labels = make::labels(&whole, &service, &spot, &hash, true);
     labels.insert(label::SLUG.to_owned(), slug);
-    labels.remove(label::NUMBER);
-    let auto_remove = given.on("rm") && detached;
     let with = With {
         labels,
         others: others(&observed::containers(api, &whole.name)?),
-        image_volumes: if scene.is_dry() { Default::default() } else { image_volumes(session, &image)? },
-        auto_remove: auto_remove || given.on("rm"),
+        auto_remove: given.on("rm"),
         attach_stdin: typed,
         no_aliases: !given.on("use-aliases"),
         ..With::default()

@@ -33,8 +33,6 @@ pub struct Wishes {
     pub recreate: Strategy,
     /// For the others, which those depend on.
     pub recreate_dependencies: Strategy,
-    /// Whether anonymous volumes begin anew.
-    pub renew_volumes: bool,
     /// Whether containers are started.
     pub start: bool,
     /// Whether orphans are removed.

@@ -202,13 +202,20 @@ pub fn selected(mut project: Project, names: &[String], dependencies: bool) -> R
             service.depends_on.retain(|name, _| wanted.contains(name));
         }
     }
-    // Networks and volumes that nobody uses are not made.
+    Ok(project)
+}
+
+/// The project without networks and volumes that no service uses, unless somebody wants all.
+pub fn pruned(session: &Session, mut project: Project) -> Project {
+    if session.compose().on("all-resources") {
+        return project;
+    }
     let networks: BTreeSet<String> = project.services.values().flat_map(|service| service.networks.keys().cloned()).collect();
     let volumes: BTreeSet<String> =
         project.services.values().flat_map(|service| service.volumes.iter().map(|volume| volume.source.clone())).collect();
     project.networks.retain(|key, _| networks.contains(key));
     project.volumes.retain(|key, _| volumes.contains(key));
-    Ok(project)
+    project
 }
 
 /// The names of all services of a file, those that are off too.
@@ -243,8 +250,7 @@ pub fn containers(api: &Api, project: &str, known: Option<&Project>, services: &
 /// # Errors
 /// There is none.
 pub fn one_of(api: &Api, project: &str, service: &str, index: Option<i64>) -> Result<Container> {
-    let all = containers(api, project, None, &[]).unwrap_or_default();
-    let own: Vec<Container> = all.into_iter().filter(|one| one.service == service).collect();
+    let own: Vec<Container> = containers(api, project, None, &[])?.into_iter().filter(|one| one.service == service).collect();
     let found = match index.filter(|index| *index > 0) {
         Some(index) => own.into_iter().find(|one| i64::from(one.number) == index),
         None => {

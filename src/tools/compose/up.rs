@@ -154,7 +154,7 @@ fn checked(api: &Api, project: &Project, observed: &Observed) -> Result {
 pub fn planned(scene: &Scene<'_>, whole: Project, wanted: &Wanted) -> Result<Planned> {
     let api = scene.api()?;
     let known = scene::all_names(&whole);
-    let mut project = scene::selected(whole, &wanted.named, !wanted.no_deps)?;
+    let mut project = scene::pruned(scene.session, scene::selected(whole, &wanted.named, !wanted.no_deps)?);
     scene::scales(&mut project, &wanted.scales)?;
     if project.services.is_empty() {
         return Err(Failure::new("no service selected"));
@@ -168,7 +168,6 @@ pub fn planned(scene: &Scene<'_>, whole: Project, wanted: &Wanted) -> Result<Pla
         named: wanted.named.clone(),
         recreate: wanted.recreate,
         recreate_dependencies: wanted.recreate_dependencies,
-        renew_volumes: wanted.renew_volumes,
         start: wanted.start,
         remove_orphans: wanted.remove_orphans,
         told: wanted.told,

@@ -91,7 +91,18 @@ fn complete(session: &Session, given: &Given) -> Result {
 
 fn offers(session: &Session, before: &[&str], last: &str) -> Vec<String> {
     let line: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
-    let line = behind(super::GLOBALS, &line, false).words;
+    let mut line = behind(super::GLOBALS, &line, false).words;
+    // Compose has options of its own before its command.
+    if line.first().is_some_and(|word| word == "compose") {
+        let own = behind(crate::tools::compose::GLOBALS, &line[1..], false);
+        match own.open {
+            Some(_) => return Vec::new(),
+            None if own.words.is_empty() && last.starts_with('-') => {
+                return crate::tools::compose::GLOBALS.iter().map(|flag| format!("--{}", flag.long)).collect();
+            }
+            None => line.splice(1.., own.words).for_each(drop),
+        }
+    }
     let Some((verb, called)) = words::find(&line) else {
         return names(&line.iter().map(String::as_str).collect::<Vec<_>>());
     };
