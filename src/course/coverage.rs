@@ -38,6 +38,11 @@ const CORRECTED_NETWORKS: [u32; 11] = [3, 4, 5, 8, 9, 14, 17, 18, 39, 43, 98];
 /// ... and those of "Security".
 const CORRECTED_SECURITY: [u32; 3] = [29, 49, 78];
 
+/// "Compose" ...
+const COMPOSE: std::ops::RangeInclusive<u32> = 178..=205;
+/// ... and "Node and production habits".
+const HABITS: [u32; 11] = [207, 488, 521, 525, 526, 527, 528, 529, 532, 537, 539];
+
 /// Command lines that must be typed as they are, each with the lesson.
 const TYPED: &[(&str, &str)] = &[
     ("by-hand/process", "ps aux"),
@@ -264,6 +269,78 @@ const TYPED_SECURITY: &[(&str, &str)] = &[
     ("containers/notes", "docker run thomasmarkiewicz/redis:latest"),
     ("containers/notes", "docker inspect kiada-container"),
 ];
+/// The same for Compose, and for habits with Node.js and in production.
+const TYPED_COMPOSE: &[(&str, &str)] = &[
+    ("compose/file", "Docker compose config"),
+    ("compose/file", "docker compose up -d"),
+    ("compose/file", "docker compose"),
+    ("compose/file", "docker-compose"),
+    ("compose/habits", "kompose convert --build local"),
+    ("compose/merge", "docker-compose -f docker-compose.yml -f docker-compose.test.yml up -d"),
+    ("compose/merge", "docker-compose -f docker-compose.yml -f docker-compose.prod.yml config > output.yml"),
+    ("compose/names", "docker-compose exec -u root"),
+    ("compose/scale", "docker compose up db -d"),
+    ("compose/scale", "docker compose up --scale web=10"),
+    ("compose/scale", "docker compose up --scale db=10"),
+    ("compose/up", "docker-compose up"),
+    ("compose/up", "docker-compose up -d"),
+    ("compose/up", "docker-compose down -v"),
+    ("compose/up", "docker-compose build"),
+    ("compose/up", "docker-compose stop"),
+    ("compose/up", "docker-compose push"),
+    ("compose/up", "docker-compose logs"),
+    ("compose/up", "docker-compose exec"),
+    ("compose/up", "cd sample-02"),
+    ("compose/up", "docker-compose down"),
+    ("compose/up", "docker-compose exec web sh"),
+    ("compose/up", "curl localhost"),
+    ("compose/up", "docker-compose up -d --build"),
+    ("compose/up", "docker-compose down --helps"),
+    ("compose/up", "docker-compose build --no-cache"),
+    ("compose/up", "docker-compose logs web"),
+    ("compose/up", "curl localhost:3000"),
+    ("compose/up", "docker-compose up --build"),
+    ("compose/up", "docker build"),
+    ("compose/values", "ll"),
+    ("compose/values", "docker-compose exec psql cat /run/secrets/psql_user"),
+    ("habits/elsewhere", "docker build -t arm64node ."),
+    ("habits/elsewhere", "docker run -p 8080:3000 -d arm64node"),
+    ("habits/factors", "docker build -t mta ."),
+    ("habits/factors", "docker run mta"),
+    ("habits/factors", "docker run -it mta bash"),
+    ("habits/factors", "docker run -v $(pwd)/in:/app/in -v $(pwd)/out:/app/out mta"),
+    ("habits/factors", "docker run -v $(pwd)/in:/app/in -v $(pwd)/out:/app/out --env CHARCOAL_FACTOR=10 mta"),
+    ("habits/factors", "docker ps -l"),
+    ("habits/factors", "docker logs dbda736f5c09"),
+    ("habits/factors", "docker run -v $(pwd)/logs:/app/logs -v $(pwd)/in:/app/in -v $(pwd)/out:/app/out mta"),
+    ("habits/factors", "docker run -v $(pwd)/logs:/app/logs -v $(pwd)/in:/app/in -v $(pwd)/out:/app/out --env CHARCOAL_FACTOR=10 mta"),
+    ("habits/factors", "cp .gitignore .dockerignore"),
+    ("habits/modules", "docker-compose run express npm install"),
+    ("habits/modules", "docker-compose exec express bash"),
+    ("habits/modules", "ls node_modules/"),
+    ("habits/modules", "docker-compose run express npm install nodemon --save-dev"),
+    ("habits/modules", "docker-compose run ts npm i"),
+    ("habits/modules", "docker-compose, run node npm test"),
+    ("habits/node", "docker run centos-node node --version"),
+    ("habits/node", "docker run -it --rm node:20"),
+    ("habits/node", "docker run -it --rm node:20 bash"),
+    ("habits/node", "node -v"),
+    ("habits/node", "npm -v"),
+    ("habits/node", "docker run -it --rm node:20 cat /etc/issue"),
+    ("habits/node", "docker run -it --rm node:20-alpine"),
+    ("habits/node", "docker run -it oven/bun:1.1.3 bun repl"),
+    ("habits/signals", "docker run --init -d nodeapp"),
+    ("habits/signals", "docker run -p 3001:3000 assignment1"),
+    ("habits/signals", "docker run -d -p 3001:3000 assignment1"),
+    ("habits/signals", "docker run -d -p 3001:3000 assignment1:notini"),
+    ("habits/signals", "docker top 48a6"),
+    ("habits/signals", "docker stop 48a6"),
+    ("habits/signals", "docker run --init -d -p 3001:3000 assignment1:notini"),
+    ("habits/signals", "docker top"),
+    ("habits/signals", "docker run -d -p 3002:3000 assignment1"),
+    ("habits/signals", "docker top 6ec2"),
+    ("habits/signals", "docker stop 6ec2"),
+];
 const NAMED: &str = "docker container run --detach --name mysql -e MYSQL_ALLOW_EMPTY_PASSWORD=True -v mysql-db:/var/lib/mysql mysql";
 const OLD: &str =
     "docker container run --name postgres1 -e POSTGRES_PASSWORD=secret -v psql-data:/var/lib/postgresql/data -d postgres:9.6.1";
@@ -303,7 +380,9 @@ fn every_row_is_taught_by_a_lesson() {
         .chain(REGISTRIES)
         .chain(CONTAINERS)
         .chain(HEALTH)
-        .chain(DATA_AND_NETWORKS);
+        .chain(DATA_AND_NETWORKS)
+        .chain(COMPOSE)
+        .chain(HABITS);
     let rows = rows.map(|row| format!("C-{row:03}")).chain(
         CORRECTED
             .chain(DOCKERFILES_CORRECTED)
@@ -324,7 +403,7 @@ fn every_command_is_typed_as_it_is() {
         let unit = units(&course).find(|unit| unit.id == id);
         unit.is_some_and(|unit| unit.steps.iter().flat_map(|step| step.commands()).any(|command| command.text == line))
     };
-    let lines = TYPED.iter().chain(&TYPED_IMAGES).chain(TYPED_CONTAINERS).chain(TYPED_DATA).chain(TYPED_SECURITY);
+    let lines = TYPED.iter().chain(&TYPED_IMAGES).chain(TYPED_CONTAINERS).chain(TYPED_DATA).chain(TYPED_SECURITY).chain(TYPED_COMPOSE);
     let missing: Vec<_> = lines.filter(|(id, line)| !typed(id, line)).collect();
     assert!(missing.is_empty(), "lines that their lesson does not type: {missing:#?}");
 }
