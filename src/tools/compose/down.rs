@@ -240,7 +240,10 @@ pub fn down(session: &Session, given: &Given) -> Result {
     } else {
         (Vec::new(), Vec::new())
     };
-    let images = rmi.map_or_else(Vec::new, |how| images(&scene, project.as_ref(), how, &given.words));
+    let images = rmi.map_or_else(Vec::new, |how| match &project {
+        Some(project) => images(&scene, project, how, &given.words),
+        None => images_of(&found, &name, how),
+    });
     if found.is_empty() && networks.is_empty() && volumes.is_empty() && images.is_empty() {
         warn(&format!("Warning: No resource found to remove for project {name:?}.\n"));
         return Ok(());
@@ -300,12 +303,20 @@ fn volumes(scene: &Scene<'_>, project: Option<&Project>, filters: &[String]) -> 
 }
 
 /// The images that go: all of the services, or only those that have no name of their own.
-fn images(scene: &Scene<'_>, project: Option<&Project>, how: &str, named: &[String]) -> Vec<String> {
-    let services = project.into_iter().flat_map(|project| project.services.values().map(move |service| (project, service)));
-    let meant =
-        services.filter(|(_, service)| (named.is_empty() || named.contains(&service.name)) && (how == "all" || service.image.is_empty()));
-    let names: BTreeSet<String> = meant.map(|(project, service)| image_of(project, service, scene.separator)).collect();
+fn images(scene: &Scene<'_>, project: &Project, how: &str, named: &[String]) -> Vec<String> {
+    let meant = project
+        .services
+        .values()
+        .filter(|service| (named.is_empty() || named.contains(&service.name)) && (how == "all" || service.image.is_empty()));
+    let names: BTreeSet<String> = meant.map(|service| image_of(project, service, scene.separator)).collect();
     names.into_iter().collect()
+}
+
+/// The same where there is no file: those that the containers were made of.
+fn images_of(found: &[Container], project: &str, how: &str) -> Vec<String> {
+    let own = |one: &Container| ['-', '_'].iter().any(|separator| one.image == format!("{project}{separator}{}", one.service));
+    let names: BTreeSet<&String> = found.iter().filter(|one| how == "all" || own(one)).map(|one| &one.image).collect();
+    names.into_iter().cloned().collect()
 }
 
 #[cfg(test)]

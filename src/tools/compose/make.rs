@@ -90,6 +90,7 @@ pub fn body(project: &Project, service: &Service, spot: &Spot, image: &str, with
         .chain(service.ports.iter().map(inside))
         .map(|port| (port, json!({})))
         .collect();
+    let exposed = if exposed.is_empty() { Value::Null } else { exposed.into() };
     let (binds, mounts) = storage(project, service, with);
     let mut config = json!({
         "Hostname": service.hostname, "Domainname": service.domainname, "User": service.user, "WorkingDir": service.working_dir,

@@ -120,6 +120,12 @@ fn container(shown: &Value) -> Value {
         "Networks".to_owned(),
         networks.iter().map(|(name, endpoint)| (name.clone(), aliases(endpoint))).collect::<serde_json::Map<String, Value>>().into(),
     );
+    // An empty list is as good as none.
+    for value in all.values_mut() {
+        if value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty) {
+            *value = Value::Null;
+        }
+    }
     if config["Hostname"] == "front" {
         all.insert("Hostname".to_owned(), "front".into());
     }
