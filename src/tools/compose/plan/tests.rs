@@ -125,7 +125,8 @@ fn what_runs_and_has_not_changed_stays() {
 fn only_what_has_changed_is_made_anew() {
     let project = project(&[("db", &[]), ("web", &["db"])]);
     let there = [container("db", 1, "running"), container("web", 1, "running")];
-    let cases: [(&str, &dyn Fn(&mut Wishes, &mut Vec<Container>), &[&str]); 6] = [
+    type Change<'c> = &'c dyn Fn(&mut Wishes, &mut Vec<Container>);
+    let cases: [(&str, Change<'_>, &[&str]); 6] = [
         (
             "hash",
             &|wishes, _| drop(wishes.hashes.insert("web".to_owned(), "other".to_owned())),
