@@ -7,6 +7,7 @@ use super::ceiling::Hierarchies;
 use super::ids::Ids;
 use super::state::State;
 use super::{Error, Mode, Spec, machine, share};
+use crate::kernel::mount::MsFlags;
 use crate::kernel::{self, mount, ns, release};
 
 /// How a host's root is made of the machine's file systems.
@@ -111,15 +112,22 @@ fn folders() -> Vec<PathBuf> {
 
 impl Trees {
     /// Clones the machine's mounts for a bottle that is started by root. Those that cannot have an id map come out without:
-    /// `mapped` then refuses them.
+    /// `map` then refuses them.
+    ///
+    /// A clone of a shared mount is in the same peer group (mount_namespaces(7)), and systemd shares `/`: each is made private, or what is
+    /// mounted in the bottle would be mounted on the machine too, and stay there when the bottle is gone.
     ///
     /// # Errors
-    /// open_tree(2) refused.
+    /// open_tree(2) or mount_setattr(2) refused.
     pub fn of_machine(world: &World) -> Result<Trees, Error> {
         if world.mode == Mode::Rootless {
             return Ok(Trees::default());
         }
-        let clone = |path: &Path| mount::clone_tree(path, false).map_err(Error::at("take a view of the machine's files"));
+        let clone = |path: &Path| {
+            let tree = mount::clone_tree(path, false)?;
+            mount::set_propagation(tree.as_fd(), MsFlags::MS_PRIVATE).map(|()| tree)
+        };
+        let clone = |path: &Path| clone(path).map_err(Error::at("take a view of the machine's files"));
         let layers = match world.layout {
             Layout::Whole => world.layers.iter().map(|layer| clone(&layer.path)).collect::<Result<_, _>>()?,
             Layout::Folders => Vec::new(),
