@@ -38,9 +38,8 @@ pub mod types;
 pub mod yaml;
 
 pub use discover::Request;
-pub use error::Error;
 pub use load::Source;
-pub use project::{Loaded, Steps, load};
+pub use project::{Steps, load};
 
 #[cfg(test)]
 mod tests;

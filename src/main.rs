@@ -9,8 +9,6 @@ mod advisories;
 mod bottle;
 mod build;
 mod catalog;
-// Until the commands of `docker compose` are its first user.
-#[allow(dead_code, unused_imports)]
 mod compose;
 mod course;
 mod engine;

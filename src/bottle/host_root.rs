@@ -16,8 +16,9 @@ use crate::kernel::{self, fs, inode, mount, reaper};
 
 /// What the machine's `docker` finds as its plugins.
 const PLUGINS: [&str; 4] = ["docker-buildx", "docker-compose", "docker-scan", "docker-scout"];
-/// Programs of ours that come before the machine's: those of systemd are of no use where systemd is not PID 1.
-const FIRST: [&str; 3] = ["journalctl", "service", "systemctl"];
+/// Programs of ours that come before the machine's: those of systemd are of no use where systemd is not PID 1, and Debian's docker-compose
+/// (1.29, of 2021) cannot recreate a container on any engine that has today's API.
+const FIRST: [&str; 4] = ["docker-compose", "journalctl", "service", "systemctl"];
 
 const NO_DANGER: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::load::Source;
+use super::project::Loaded;
 use super::types::Form;
-use super::{Loaded, Request, Steps, emit, load};
+use super::{Request, Steps, emit, load};
 
 /// Files in memory.
 #[derive(Default)]

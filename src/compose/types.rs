@@ -16,18 +16,11 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use build::{Build, SshKey};
-pub use deploy::{
-    Deploy, DeviceRequest, DiscreteResource, GenericResource, Placement, PlacementPreference, Resource, Resources, RestartPolicy,
-    UpdateConfig,
-};
+pub use deploy::{Deploy, DeviceRequest, Resource};
 pub use part::{Form, Part};
-pub use resource::{FileObject, Ipam, IpamPool, Model, Network, Volume};
+pub use resource::{FileObject, Model, Network, Volume};
 pub use scalar::{Bytes, Command, Duration, ExtraHosts, FileMode, On, Ulimit};
-pub use service::{
-    BindOptions, BlkioConfig, CredentialSpec, Dependency, Develop, Device, EnvFile, FileReference, Healthcheck, Hook, ImageOptions,
-    Logging, Port, Provider, Service, ServiceModel, ServiceNetwork, ServiceVolume, ThrottleDevice, TmpfsOptions, Trigger, VolumeOptions,
-    WeightDevice,
-};
+pub use service::{Dependency, FileReference, Healthcheck, Hook, Port, Service, ServiceVolume, Trigger, VolumeOptions};
 
 /// Texts by name: labels, options, sysctls.
 pub type Mapping = BTreeMap<String, String>;

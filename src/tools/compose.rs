@@ -106,10 +106,18 @@ fn read(globals: Option<Given>, line: &[String]) -> Result {
     let own = if given.on("dry-run") { own.with("dry-run", "true") } else { own };
     // Alone it has names as the first Compose gave them; below docker it is told which engine.
     let (globals, own) = match globals {
-        Some(globals) => (globals, own),
+        Some(globals) => (engine_of(globals, &own), own),
         None => (own.clone(), own.with("compatibility", "true")),
     };
     (verb.run)(&Session::of_compose(globals, own), &given)
+}
+
+/// docker's own options, with the engine that stands behind `compose` before those that stand in front of it.
+fn engine_of(globals: Given, own: &Given) -> Given {
+    ["host", "context"].into_iter().fold(globals, |globals, option| match own.text(option) {
+        Some(value) => globals.with_only(option, value),
+        None => globals,
+    })
 }
 
 /// The page of help.

@@ -12,7 +12,7 @@ use super::plan::{Plan, Spot, Step};
 use super::scene::{self, Scene};
 use super::wait::{self, Outcome, Until};
 use super::work;
-use crate::compose::types::{Dependency, Network, Project, Service};
+use crate::compose::types::{Dependency, Hook, Network, Project, Service};
 use crate::tools::docker::Session;
 use crate::tools::docker::api::{Ask, feed};
 use crate::tools::docker::failure::{Failure, Result};
@@ -39,14 +39,30 @@ pub struct Applier<'a> {
     pub ids: Mutex<BTreeMap<Spot, String>>,
 }
 
-/// Stops a container.
+/// What a service wants done in its containers before they are stopped.
+pub fn before_stop<'p>(project: Option<&'p Project>, service: &str) -> &'p [Hook] {
+    project.and_then(|project| project.service(service)).map_or(&[], |service| &service.pre_stop)
+}
+
+/// Stops a container, after its `hooks` have been run in it.
 ///
 /// # Errors
-/// The engine says no.
-pub fn stop(scene: &Scene<'_>, session: &Session, id: &str, name: &str, timeout: Option<i64>) -> Result {
+/// The engine says no, or a hook fails.
+pub fn stop(scene: &Scene<'_>, session: &Session, (id, name): (&str, &str), hooks: &[Hook], timeout: Option<i64>) -> Result {
     let line = format!("Container {name}");
     scene.progress.working(&line, "Stopping");
     if !scene.is_dry() {
+        for hook in hooks {
+            match super::oneoff::hook(session, id, hook) {
+                // It does not run (any more): there is nothing to be done in it.
+                Err(failure) if failure.is_absent() || failure.status == Some(409) => break,
+                Err(failure) => {
+                    scene.progress.failed(&line, "Error while Stopping");
+                    return Err(failure);
+                }
+                Ok(()) => {}
+            }
+        }
         let path = format!("/containers/{id}/stop");
         let asked = session.api()?.ask(Ask::post(&path).maybe("t", timeout.map(|seconds| seconds.to_string())));
         match asked.map(drop) {
@@ -178,7 +194,9 @@ impl Applier<'_> {
                 progress.done(&line, "Recreated");
                 Ok(())
             }
-            Step::Stop { id, name, .. } => stop(self.scene, session, id, name, self.timeout),
+            Step::Stop { id, name, service } => {
+                stop(self.scene, session, (id, name), before_stop(Some(self.project), service), self.timeout)
+            }
             Step::Remove { id, name } => remove(self.scene, session, id, name, false),
             Step::Wait { on, dependency, .. } => settle(self.scene, session, &self.of_service(on), dependency, on, stop_waiting),
             Step::Start(spot) => {
@@ -413,7 +431,8 @@ fn texts(project: &Project, service: &Service) -> Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::types::{FileObject, FileReference, Ipam, IpamPool};
+    use crate::compose::types::resource::{Ipam, IpamPool};
+    use crate::compose::types::{FileObject, FileReference};
 
     #[test]
     fn a_network_says_what_the_file_says_and_whose_it_is() {

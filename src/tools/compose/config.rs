@@ -8,7 +8,7 @@ use super::LEVEL;
 use super::make::image_of;
 use super::scene::{self, Scene};
 use crate::compose::types::Project;
-use crate::compose::types::part::{Form, Part};
+use crate::compose::types::part::Form;
 use crate::compose::{Steps, emit};
 use crate::tools::docker::api::Ask;
 use crate::tools::docker::failure::{Failure, Result};
@@ -98,11 +98,11 @@ fn hashes(project: &Project, wanted: &str) -> Result {
 fn text(project: &Project, given: &Given) -> Result<String> {
     match given.text("format") {
         Some("json") => {
-            let text = serde_json::to_string_pretty(&project.value(Form::Json))
+            let text = serde_json::to_string_pretty(&project.written(Form::Json))
                 .map_err(|error| Failure::new(format!("print the project: {error}")))?;
             Ok(format!("{text}\n"))
         }
-        None | Some("" | "yaml") => Ok(emit::emit(&project.value(Form::Yaml))),
+        None | Some("" | "yaml") => Ok(emit::emit(&project.written(Form::Yaml))),
         Some(other) => Err(Failure::new(format!("unsupported format {other:?}, valid formats are yaml and json"))),
     }
 }

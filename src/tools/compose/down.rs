@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::{remove as remove_one, stop as stop_one};
+use super::apply::{before_stop, remove as remove_one, stop as stop_container};
 use super::make::image_of;
 use super::observed::{self, Container, Thing, label};
 use super::progress::State;
@@ -29,18 +29,22 @@ fn backwards(found: &[Container], project: Option<&Project>) -> Vec<Vec<usize>> 
     found.iter().map(|one| before.get(&one.service).map_or_else(Vec::new, |before| of(before))).collect()
 }
 
+fn stop_one(scene: &Scene<'_>, session: &Session, one: &Container, project: Option<&Project>, timeout: Option<i64>) -> Result {
+    stop_container(scene, session, (&one.id, &one.name), before_stop(project, &one.service), timeout)
+}
+
 /// Stops the containers of services, those that need others first.
 ///
 /// # Errors
 /// The engine says no.
-pub fn stop_all(scene: &Scene<'_>, project: &str, services: &BTreeSet<String>, timeout: Option<i64>) -> Result {
+pub fn stop_all(scene: &Scene<'_>, project: &Project, services: &BTreeSet<String>, timeout: Option<i64>) -> Result {
     // Called from a thread of its own: it needs a client of its own.
     let session = scene.session_again()?;
-    let mut found = observed::containers(session.api()?, project)?;
+    let mut found = observed::containers(session.api()?, &project.name)?;
     found.retain(|one| !one.oneoff && services.contains(&one.service));
-    let after = backwards(&found, None);
+    let after = backwards(&found, Some(project));
     scene.progress.during("Stopping", || {
-        work::run(&session, scene.parallel, &after, &|session, at, _| stop_one(scene, session, &found[at].id, &found[at].name, timeout))
+        work::run(&session, scene.parallel, &after, &|session, at, _| stop_one(scene, session, &found[at], Some(project), timeout))
     })
 }
 
@@ -101,7 +105,7 @@ pub fn stop(session: &Session, given: &Given) -> Result {
     let after = backwards(&found, project.as_ref());
     scene.progress.during("Stopping", || {
         work::run(session, scene.parallel, &after, &|session, at, _| {
-            stop_one(&scene, session, &found[at].id, &found[at].name, given.number("timeout"))
+            stop_one(&scene, session, &found[at], project.as_ref(), given.number("timeout"))
         })
     })
 }
@@ -184,7 +188,7 @@ pub fn remove(session: &Session, given: &Given) -> Result {
                 if !found[at].is_running() {
                     return Ok(());
                 }
-                stop_one(&scene, session, &found[at].id, &found[at].name, None)
+                stop_one(&scene, session, &found[at], project.as_ref(), None)
             })
         })?;
     } else {
@@ -252,7 +256,7 @@ pub fn down(session: &Session, given: &Given) -> Result {
     scene.progress.during("Running", || {
         work::run(session, scene.parallel, &after, &|session, at, _| {
             let one = &found[at];
-            stop_one(&scene, session, &one.id, &one.name, given.number("timeout"))?;
+            stop_one(&scene, session, one, project.as_ref(), given.number("timeout"))?;
             remove_one(&scene, session, &one.id, &one.name, given.on("volumes"))
         })?;
         let things: Vec<(&str, String, String)> =

@@ -63,7 +63,7 @@ pub struct OnExit {
 /// What `up` in the foreground looks at.
 pub struct Followed {
     /// The project.
-    pub project: String,
+    pub project: Project,
     /// Its services that are up.
     pub services: BTreeSet<String>,
     /// Those whose output is shown.
@@ -132,7 +132,7 @@ pub fn up(
 ) -> Result {
     let api = scene.api()?;
     let (sender, messages) = channel();
-    let found: Vec<Container> = observed::containers(api, &followed.project)?;
+    let found: Vec<Container> = observed::containers(api, &followed.project.name)?;
     let mut own = Loop {
         scene,
         followed,
@@ -152,7 +152,7 @@ pub fn up(
         own.known.iter().filter(|(id, one)| one.shown && names.contains_key(*id)).map(|(_, one)| one.name.clone()).collect();
     attached.sort();
     own.printer = Printer::new(followed.colours, followed.prefixes, &attached);
-    listen(scene.session, &followed.project, &sender)?;
+    listen(scene.session, &followed.project.name, &sender)?;
     catch(&sender)?;
     say(&format!("Attaching to {}\n", attached.join(", ")));
     for one in found.iter().filter(|one| ["running", "paused", "restarting"].contains(&one.state.as_str())) {
@@ -273,7 +273,7 @@ impl<'a> Loop<'a> {
     /// A container that somebody else has made meanwhile, or that was made anew.
     fn learn(&mut self, id: &str) -> Result {
         if !self.known.contains_key(id) {
-            let found = observed::containers(self.scene.api()?, &self.followed.project)?;
+            let found = observed::containers(self.scene.api()?, &self.followed.project.name)?;
             if let Some(one) = found.iter().find(|one| one.id == id && !one.oneoff && self.followed.services.contains(&one.service)) {
                 self.know(one)?;
             }
@@ -371,7 +371,7 @@ impl<'a> Loop<'a> {
             2 => {
                 let (scene, followed) = (self.scene, self.followed);
                 // What cannot be killed has ended; the stop that goes on tells the rest.
-                scope.spawn(move || drop(down::kill_all(scene, &followed.project, &followed.services, "SIGKILL")));
+                scope.spawn(move || drop(down::kill_all(scene, &followed.project.name, &followed.services, "SIGKILL")));
             }
             _ => {}
         }

@@ -262,11 +262,8 @@ pub fn hook(session: &Session, id: &str, hook: &Hook) -> Result {
         line = line.with("env", value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
     }
     executing::run(session, &line).map_err(|failure| {
-        Failure::new(format!(
-            "hook exited with status code {}{}",
-            failure.code,
-            if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) }
-        ))
+        let why = if failure.message.is_empty() { String::new() } else { format!(": {}", failure.message) };
+        Failure { status: failure.status, ..Failure::new(format!("hook exited with status code {}{why}", failure.code)) }
     })
 }
 

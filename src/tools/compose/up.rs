@@ -254,7 +254,7 @@ fn attached(scene: &Scene<'_>, whole: Project, mut wanted: Wanted, given: &Given
         .map(|spot| (applier.id(spot), spot.name.clone()))
         .collect();
     let followed = Followed {
-        project: made.project.name.clone(),
+        project: made.project.clone(),
         services: made.project.services.keys().cloned().collect(),
         shown,
         colours: scene.colours() && !given.on("no-color"),

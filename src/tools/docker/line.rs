@@ -30,6 +30,12 @@ impl Given {
         self
     }
 
+    /// With this value of an option and no other.
+    pub fn with_only(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.values.insert(name, vec![value.into()]);
+        self
+    }
+
     /// Whether an option was given at all.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
