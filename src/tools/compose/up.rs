@@ -147,6 +147,24 @@ fn checked(api: &Api, project: &Project, observed: &Observed) -> Result {
     Ok(())
 }
 
+/// What only other programs than an engine could make.
+fn possible(project: &Project) -> Result {
+    for service in project.services.values() {
+        let key = if service.provider.is_some() {
+            "provider"
+        } else if service.models.is_empty() {
+            continue;
+        } else {
+            "models"
+        };
+        return Err(Failure::new(format!(
+            "service {:?}: {key}: only containers are made here\nhint: give the service an image, or name the other services on the line",
+            service.name
+        )));
+    }
+    Ok(())
+}
+
 /// Looks at everything and makes the plan. Images are built and pulled on the way.
 ///
 /// # Errors
@@ -159,6 +177,7 @@ pub fn planned(scene: &Scene<'_>, whole: Project, wanted: &Wanted) -> Result<Pla
     if project.services.is_empty() {
         return Err(Failure::new("no service selected"));
     }
+    possible(&project)?;
     let images = images::ensured(scene, &project, &wanted.policy)?;
     let observed = observed::everything(api, &project.name)?;
     checked(api, &project, &observed)?;

@@ -187,3 +187,16 @@ fn the_engine_may_be_named_behind_compose() {
     let refused = project.compose(&["-H", "unix:///nowhere/docker.sock", "up", "-d"]).exits(1);
     assert!(refused.stderr.contains("unix:///nowhere/docker.sock"), "{refused}");
 }
+
+#[test]
+fn what_is_no_container_is_refused_with_the_way_out() {
+    let project = Project::new(&format!(
+        "services:\n  web: {{{QUICK}}}\n  db: {{provider: {{type: cloud}}}}\n  ai: {{{QUICK}, models: [small]}}\nmodels: {{small: {{model: ai/small}}}}\n"
+    ));
+    for (service, key) in [("db", "provider"), ("ai", "models")] {
+        let refused = project.compose(&["up", "-d", service]).exits(1);
+        assert!(refused.stderr.contains(&format!("service {service:?}: {key}: ")) && refused.stderr.contains("hint: "), "{refused}");
+    }
+    project.up(&["web"]);
+    assert_eq!(project.names(), ["x-web-1"]);
+}
