@@ -364,7 +364,7 @@ fn course() -> Course {
 }
 
 fn units(course: &Course) -> impl Iterator<Item = &Unit> {
-    course.units().iter().map(|entry| &entry.example)
+    course.units().iter().map(|entry| &*entry.example)
 }
 
 #[test]

@@ -5,7 +5,9 @@
 mod broken;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
@@ -36,13 +38,69 @@ pub struct Entry {
     /// `lessons/01-x/02-y.md` or `labs/p/s/lab.yaml`.
     pub file: PathBuf,
     /// The unit with example parameters: for titles, steps, needs.
-    pub example: Unit,
+    pub example: Example,
+}
+
+/// The files of a course, by path.
+type Files = BTreeMap<PathBuf, CourseFile>;
+
+/// A unit with example parameters. Units of the course in the binary are read when somebody first looks into them: to read them all is most of what
+/// opening a course costs, and a prompt needs one.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Its id.
+    pub id: String,
+    /// Whether it is a lab.
+    pub lab: bool,
+    file: PathBuf,
+    files: Arc<Files>,
+    unit: OnceLock<Result<Unit, Box<Unread>>>,
+}
+
+/// A unit that cannot be read after all: what stands in its place, and what is wrong.
+#[derive(Debug, Clone)]
+struct Unread {
+    place: Unit,
+    problems: Vec<Problem>,
+}
+
+impl Example {
+    fn read(&self) -> &Result<Unit, Box<Unread>> {
+        self.unit.get_or_init(|| {
+            read_example(&self.files, &self.file).map_err(|problems| {
+                let intro = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                let place =
+                    Unit { id: self.id.clone(), lab: self.lab, title: "(its file has mistakes)".to_owned(), intro, ..Unit::default() };
+                Box::new(Unread { place, problems })
+            })
+        })
+    }
+
+    /// What is wrong with its file; nothing if it can be read.
+    fn problems(&self) -> &[Problem] {
+        self.read().as_ref().map_or_else(|unread| unread.problems.as_slice(), |_| &[])
+    }
+}
+
+impl Entry {
+    /// The entry itself, unless its file has mistakes.
+    fn whole(&self) -> Result<&Entry, Error> {
+        if self.example.problems().is_empty() { Ok(self) } else { Err(Error::Course(self.example.problems().to_vec())) }
+    }
+}
+
+impl Deref for Example {
+    type Target = Unit;
+
+    fn deref(&self) -> &Unit {
+        self.read().as_ref().unwrap_or_else(|unread| &unread.place)
+    }
 }
 
 /// The course.
 #[derive(Debug, Clone)]
 pub struct Course {
-    files: BTreeMap<PathBuf, CourseFile>,
+    files: Arc<Files>,
     units: Vec<Entry>,
     /// What is left out of `units`, in the order of the files.
     broken: Vec<Broken>,
@@ -54,9 +112,23 @@ pub fn part_of(id: &str) -> &str {
 }
 
 impl Course {
-    /// The course in the binary.
+    /// The course in the binary. A test reads all of it, so that nothing needs to be left out here.
     pub fn embedded() -> Course {
-        Course::without_broken(Course::embedded_files())
+        let mut course = Course { files: Arc::new(Course::embedded_files()), units: Vec::new(), broken: Vec::new() };
+        let sources = course.files.keys().filter(|path| is_unit(path));
+        course.units = sources.map(|file| course.entry_of(file.clone(), course.id_of(file), OnceLock::new())).collect();
+        course.in_order();
+        course
+    }
+
+    fn entry_of(&self, file: PathBuf, id: String, unit: OnceLock<Result<Unit, Box<Unread>>>) -> Entry {
+        let example = Example { id, lab: file.starts_with("labs"), file: file.clone(), files: Arc::clone(&self.files), unit };
+        Entry { file, example }
+    }
+
+    fn in_order(&mut self) {
+        self.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
+        self.bring_parts_together();
     }
 
     /// The files of the course in the binary.
@@ -112,18 +184,17 @@ impl Course {
     /// What can be read of the files, and everything that is wrong with them. A unit that can be read stays, even if it does not go together with the
     /// others: for authors, who want to see all that is wrong with it.
     pub fn tolerant(files: BTreeMap<PathBuf, CourseFile>) -> (Course, Vec<Problem>) {
-        let mut course = Course { files, units: Vec::new(), broken: Vec::new() };
+        let mut course = Course { files: Arc::new(files), units: Vec::new(), broken: Vec::new() };
         let mut problems = Vec::new();
         let sources: Vec<PathBuf> = course.files.keys().filter(|path| is_unit(path)).cloned().collect();
         for file in sources {
-            match course.read_example(&file) {
-                Ok(example) => course.units.push(Entry { file, example }),
+            match read_example(&course.files, &file) {
+                Ok(unit) => course.units.push(course.entry_of(file, unit.id.clone(), OnceLock::from(Ok(unit)))),
                 Err(list) => problems.extend(list),
             }
         }
         course.leave_out(&problems);
-        course.units.sort_by(|one, other| (one.example.lab, &one.file).cmp(&(other.example.lab, &other.file)));
-        course.bring_parts_together();
+        course.in_order();
         problems.extend(course.relations());
         (course, problems)
     }
@@ -152,7 +223,7 @@ impl Course {
     /// There is none, several end like this, or its file has mistakes.
     pub fn entry(&self, id: &str) -> Result<&Entry, Error> {
         if let Some(exact) = self.units.iter().find(|entry| entry.example.id == id) {
-            return Ok(exact);
+            return exact.whole();
         }
         let broken = |wanted: &dyn Fn(&str) -> bool| self.broken.iter().find(|broken| wanted(&broken.id)).map(Broken::error);
         if let Some(error) = broken(&|other| other == id) {
@@ -161,7 +232,7 @@ impl Course {
         let ends = |other: &str| other.rsplit('/').next() == Some(id);
         let mut fitting = self.units.iter().filter(|entry| ends(&entry.example.id));
         if let (Some(one), None) = (fitting.next(), fitting.next()) {
-            return Ok(one);
+            return one.whole();
         }
         if let Some(error) = broken(&ends) {
             return Err(error);
@@ -177,7 +248,7 @@ impl Course {
     pub fn unit(&self, id: &str, seed: &str) -> Result<(Unit, Params), Error> {
         let entry = self.entry(id)?;
         let params = params::draw(&entry.example.params, seed, &entry.example.id);
-        let unit = self.read_unit(&entry.file, &params).map_err(Error::Course)?;
+        let unit = read_unit(&self.files, &entry.file, &params).map_err(Error::Course)?;
         Ok((unit, params))
     }
 
@@ -239,51 +310,6 @@ impl Course {
         hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn read_example(&self, file: &Path) -> Result<Unit, Vec<Problem>> {
-        // Read once with nothing filled in to learn the parameters, then with values: what an author sees is what a learner gets.
-        let declared = self.declared_params(file)?;
-        let unit = self.read_unit(file, &declared)?;
-        Ok(unit)
-    }
-
-    fn declared_params(&self, file: &Path) -> Result<Params, Vec<Problem>> {
-        let text = self.text(file)?;
-        let (yaml, first) = match text.strip_prefix("---\n") {
-            Some(rest) if file.extension().is_some_and(|extension| extension == "md") => (rest.split("\n---\n").next().unwrap_or(rest), 2),
-            _ => (text.as_str(), 1),
-        };
-        // Most lessons have none, and reading YAML is most of what opening a course costs.
-        if !yaml.contains("params") {
-            return Ok(Params::new());
-        }
-        let node = super::yaml::parse(file, yaml, first).map_err(|problem| vec![problem])?;
-        let super::yaml::Value::Map(map) = &node.value else { return Ok(Params::new()) };
-        let field = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, node)| node);
-        let Some(params) = field("params") else { return Ok(Params::new()) };
-        let mut complaints = super::fields::Complaints::about(file);
-        let list = params::read(params, &mut complaints);
-        let id = field("id").and_then(super::yaml::Node::text).unwrap_or_default();
-        if complaints.list.is_empty() { Ok(params::draw(&list, "example", id)) } else { Err(complaints.list) }
-    }
-
-    fn read_unit(&self, file: &Path, params: &Params) -> Result<Unit, Vec<Problem>> {
-        let text = self.text(file)?;
-        if file.extension().is_some_and(|extension| extension == "md") {
-            return lesson::read(file, &text, params);
-        }
-        let task = self.files.get(&file.with_file_name("task.md")).map(|file| String::from_utf8_lossy(&file.content).into_owned());
-        lab::read(file, &text, task.as_deref().unwrap_or_default(), params)
-    }
-
-    fn text(&self, file: &Path) -> Result<String, Vec<Problem>> {
-        let content = self.files.get(file).map(|file| file.content.as_slice()).unwrap_or_default();
-        String::from_utf8(content.to_vec()).map_err(|error| {
-            let line = content[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let hint = "save it as UTF-8".to_owned();
-            vec![Problem { file: file.to_owned(), spot: line.into(), key: String::new(), what: "is no UTF-8".to_owned(), hint }]
-        })
-    }
-
     /// What only shows when all files are seen together: ids that stand twice, files that are not there. (`needs` that lead nowhere hurt nobody: lint.)
     fn relations(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -308,6 +334,52 @@ impl Course {
         }
         problems
     }
+}
+
+/// A unit with example parameters.
+fn read_example(files: &Files, file: &Path) -> Result<Unit, Vec<Problem>> {
+    // Read once with nothing filled in to learn the parameters, then with values: what an author sees is what a learner gets.
+    let declared = declared_params(files, file)?;
+    let unit = read_unit(files, file, &declared)?;
+    Ok(unit)
+}
+
+fn declared_params(files: &Files, file: &Path) -> Result<Params, Vec<Problem>> {
+    let text = text_of(files, file)?;
+    let (yaml, first) = match text.strip_prefix("---\n") {
+        Some(rest) if file.extension().is_some_and(|extension| extension == "md") => (rest.split("\n---\n").next().unwrap_or(rest), 2),
+        _ => (text.as_str(), 1),
+    };
+    // Most lessons have none, and reading YAML is most of what opening a course costs.
+    if !yaml.contains("params") {
+        return Ok(Params::new());
+    }
+    let node = super::yaml::parse(file, yaml, first).map_err(|problem| vec![problem])?;
+    let super::yaml::Value::Map(map) = &node.value else { return Ok(Params::new()) };
+    let field = |key: &str| map.iter().find(|(name, _)| name == key).map(|(_, node)| node);
+    let Some(params) = field("params") else { return Ok(Params::new()) };
+    let mut complaints = super::fields::Complaints::about(file);
+    let list = params::read(params, &mut complaints);
+    let id = field("id").and_then(super::yaml::Node::text).unwrap_or_default();
+    if complaints.list.is_empty() { Ok(params::draw(&list, "example", id)) } else { Err(complaints.list) }
+}
+
+fn read_unit(files: &Files, file: &Path, params: &Params) -> Result<Unit, Vec<Problem>> {
+    let text = text_of(files, file)?;
+    if file.extension().is_some_and(|extension| extension == "md") {
+        return lesson::read(file, &text, params);
+    }
+    let task = files.get(&file.with_file_name("task.md")).map(|file| String::from_utf8_lossy(&file.content).into_owned());
+    lab::read(file, &text, task.as_deref().unwrap_or_default(), params)
+}
+
+fn text_of(files: &Files, file: &Path) -> Result<String, Vec<Problem>> {
+    let content = files.get(file).map(|file| file.content.as_slice()).unwrap_or_default();
+    String::from_utf8(content.to_vec()).map_err(|error| {
+        let line = content[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let hint = "save it as UTF-8".to_owned();
+        vec![Problem { file: file.to_owned(), spot: line.into(), key: String::new(), what: "is no UTF-8".to_owned(), hint }]
+    })
 }
 
 /// Whether a path is the file of a unit.
@@ -338,6 +410,34 @@ fn collect(root: &Path, below: &Path, files: &mut BTreeMap<PathBuf, CourseFile>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_course_in_the_binary_is_whole_and_known_before_it_is_read() {
+        let (read, problems) = Course::tolerant(Course::embedded_files());
+        assert!(problems.is_empty(), "{problems:?}");
+        let course = Course::embedded();
+        let known = |course: &Course| -> Vec<(String, bool, PathBuf)> {
+            course.units().iter().map(|entry| (entry.example.id.clone(), entry.example.lab, entry.file.clone())).collect()
+        };
+        assert_eq!(known(&course), known(&read));
+        assert!(course.units().iter().all(|entry| entry.example.unit.get().is_none()), "nothing was read for that");
+        for (one, other) in course.units().iter().zip(read.units()) {
+            // The id as the file has it.
+            assert_eq!((&one.example.read().as_ref().unwrap().id, &one.example.title), (&one.example.id, &other.example.title));
+        }
+    }
+
+    #[test]
+    fn a_unit_in_the_binary_that_cannot_be_read_says_so_when_it_is_asked_for() {
+        let file = CourseFile { content: b"---\nid: p/a\n---\n".to_vec(), executable: false };
+        let mut course =
+            Course { files: Arc::new([(PathBuf::from("lessons/01-p/01-a.md"), file)].into()), units: Vec::new(), broken: Vec::new() };
+        course.units = vec![course.entry_of("lessons/01-p/01-a.md".into(), "p/a".to_owned(), OnceLock::new())];
+        assert!(course.entry("p/a").unwrap_err().to_string().starts_with("lessons/01-p/01-a.md:"));
+        let shown = &course.units()[0].example;
+        assert_eq!((shown.id.as_str(), shown.title.as_str(), shown.steps.len()), ("p/a", "(its file has mistakes)", 0));
+        assert!(shown.intro.starts_with("lessons/01-p/01-a.md:"), "{}", shown.intro);
+    }
 
     #[test]
     fn the_course_in_the_binary_is_without_mistakes() {

@@ -6,7 +6,7 @@ use super::text::Params;
 use super::yaml::Spots;
 
 /// A lesson or a lab.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Unit {
     pub id: String,
     pub title: String,

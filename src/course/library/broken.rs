@@ -63,7 +63,7 @@ impl Course {
         self.units.retain(|entry| self.broken.iter().all(|broken| broken.file != entry.file));
     }
 
-    fn id_of(&self, file: &Path) -> String {
+    pub(super) fn id_of(&self, file: &Path) -> String {
         if let Ok(below) = file.strip_prefix("labs") {
             return below.parent().unwrap_or(below).display().to_string();
         }

@@ -151,10 +151,10 @@ fn lines_that_cannot_be_understood_end_with_one() {
 
 #[test]
 fn hooks_run_in_a_container_after_its_start_and_before_its_stop() {
-    let project = Project::new(&format!(
-        "services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n    volumes: ['./told:/told']\n    post_start: [{{command: [sh, -c, 'echo started as $$(id -u) >> /told/hooks'], user: '7'}}]\n    \
-         pre_stop: [{{command: [sh, -c, 'echo $$WORD >> /told/hooks'], environment: {{WORD: stops}}}}]\n"
-    ));
+    let project = Project::new(
+        "services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n    volumes: ['./told:/told']\n    post_start: [{command: [sh, -c, 'echo started as $$(id -u) >> /told/hooks'], user: '7'}]\n    \
+         pre_stop: [{command: [sh, -c, 'echo $$WORD >> /told/hooks'], environment: {WORD: stops}}]\n",
+    );
     std::fs::create_dir(project.path("app/told")).unwrap();
     std::fs::set_permissions(project.path("app/told"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     project.write("told/hooks", "");
@@ -172,12 +172,12 @@ fn hooks_run_in_a_container_after_its_start_and_before_its_stop() {
     project.compose(&["-f", "compose.yaml", "down"]).succeeds();
     assert_eq!(told(), "started as 7\nstops\nstarted as 7\nstops\n");
     // A hook that fails is told, and the container is not stopped.
-    project.write("compose.yaml", &format!("services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n    pre_stop: [{{command: [sh, -c, 'exit 3']}}]\n"));
+    project.write("compose.yaml", "services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n    pre_stop: [{command: [sh, -c, 'exit 3']}]\n");
     project.up(&[]);
     let refused = project.compose(&["-f", "compose.yaml", "stop"]).exits(1);
     assert!(refused.stderr.contains("hook exited with status code 3"), "{refused}");
     assert_eq!(project.inspect(&["inspect", "x-web-1"])["State"]["Running"], true);
-    project.write("compose.yaml", &format!("services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n"));
+    project.write("compose.yaml", "services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n");
     project.compose(&["-f", "compose.yaml", "down"]).succeeds();
 }
 
