@@ -17,6 +17,8 @@
 #[cfg(test)]
 mod coverage;
 
+pub mod class;
+pub mod concepts;
 pub mod console;
 pub mod error;
 pub mod fact;

@@ -14,7 +14,9 @@ mod bottle;
 mod build;
 pub mod buildx;
 mod check;
+mod class;
 pub mod compose;
+mod course;
 pub mod daemons;
 pub mod distribution;
 mod dive;
@@ -51,8 +53,10 @@ pub const TOOLS: &[Tool] = &[
     lab::LAB,
     check::CHECK,
     prove::PROVE,
+    course::COURSE,
     grade::SUBMIT,
     grade::GRADE,
+    class::CLASS,
     book::BOOK,
     oci::OCI,
     images::IMAGES,

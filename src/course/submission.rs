@@ -70,7 +70,7 @@ pub struct Claim {
 }
 
 /// How a submission was graded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grade {
     /// The file.
     pub file: String,
@@ -88,7 +88,7 @@ pub struct Grade {
 }
 
 /// The result in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It replays; points say how far it goes.
@@ -111,7 +111,7 @@ impl Standing {
 }
 
 /// One step of a grade.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepGrade {
     pub step: String,
     pub verdict: Option<Verdict>,
@@ -121,6 +121,10 @@ pub struct StepGrade {
     pub of: u32,
     /// The facts that do not hold, with what was seen.
     pub wrong: Vec<String>,
+    /// Their ids.
+    pub failed: Vec<String>,
+    /// The mistakes that were recognised on the way, each once.
+    pub mistakes: Vec<String>,
 }
 
 impl Submission {
@@ -182,6 +186,16 @@ impl Submission {
             return Err("the seal does not fit: it was changed".to_owned());
         }
         Ok(submission)
+    }
+
+    /// What was typed, with `{name}` where the learner's own parameters stand: of two learners who typed the same it is the same.
+    ///
+    /// # Errors
+    /// The course has no such unit.
+    pub fn without_parameters(&self, course: &Course) -> Result<Vec<String>, Error> {
+        let mine = course.unit(&self.unit, &self.seed)?.1;
+        let names = mine.keys().map(|name| (name.clone(), format!("{{{name}}}"))).collect();
+        Ok(self.lines.iter().map(|line| translate(&line.line, &mine, &names)).collect())
     }
 
     /// As text, for a file.
@@ -264,19 +278,6 @@ fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>)
     Ok(())
 }
 
-/// Submissions of one unit and one seed: one learner's work under two names. None of them passes without a look.
-pub fn mark_copies(grades: &mut [Grade]) {
-    let seeds: Vec<(String, String, String)> =
-        grades.iter().map(|grade| (grade.unit.clone(), grade.seed.clone(), grade.file.clone())).collect();
-    for (at, grade) in grades.iter_mut().enumerate().filter(|(_, grade)| grade.result != Standing::Rejected) {
-        let twin = seeds.iter().enumerate().find(|(other, seed)| *other != at && seed.0 == grade.unit && seed.1 == grade.seed);
-        if let Some((_, (.., file))) = twin {
-            grade.result = Standing::Review;
-            grade.why = format!("was made with the seed of {file}: one of them is a copy");
-        }
-    }
-}
-
 fn passed(steps: &[StepGrade], id: &str) -> bool {
     steps.iter().any(|step| step.step == id && step.verdict == Some(Verdict::Pass))
 }
@@ -288,7 +289,16 @@ fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_
         .unit()
         .steps
         .iter()
-        .map(|step| StepGrade { step: step.id.clone(), verdict: None, claimed: None, points: 0, of: step.points, wrong: Vec::new() })
+        .map(|step| StepGrade {
+            step: step.id.clone(),
+            verdict: None,
+            claimed: None,
+            points: 0,
+            of: step.points,
+            wrong: Vec::new(),
+            failed: Vec::new(),
+            mistakes: Vec::new(),
+        })
         .collect();
     let mut failed = None;
     for (line, text) in submission.lines.iter().zip(lines) {
@@ -310,11 +320,15 @@ fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_
 
 fn keep_best(steps: &mut [StepGrade], check: &super::view::CheckView) {
     let Some(step) = steps.iter_mut().find(|step| step.step == check.step) else { return };
+    if let Some(mistake) = check.mistake.as_ref().filter(|mistake| !step.mistakes.contains(&mistake.id)) {
+        step.mistakes.push(mistake.id.clone());
+    }
     if step.verdict.is_none_or(|verdict| check.verdict < verdict || check.points > step.points) {
         step.verdict = Some(check.verdict);
         step.points = step.points.max(check.points);
-        let wrong = check.facts.iter().filter(|fact| fact.verdict != Verdict::Pass);
-        step.wrong = wrong.map(|fact| format!("{} is {}: {}", fact.id, fact.verdict.word(), fact.got)).collect();
+        let wrong = || check.facts.iter().filter(|fact| fact.verdict != Verdict::Pass);
+        step.failed = wrong().map(|fact| fact.id.clone()).collect();
+        step.wrong = wrong().map(|fact| format!("{} is {}: {}", fact.id, fact.verdict.word(), fact.got)).collect();
     }
 }
 
@@ -453,21 +467,6 @@ mod tests {
         assert_eq!(changed, 25);
         let as_it_was = whole.to_string();
         assert!(Submission::parse(as_it_was.as_bytes()).is_ok(), "only the change is refused");
-    }
-
-    #[test]
-    fn one_seed_under_two_names_is_for_review() {
-        let grade = |file: &str, seed: &str| Grade {
-            seed: seed.to_owned(),
-            unit: "p/s".to_owned(),
-            result: Standing::Pass,
-            ..blank(Path::new(file))
-        };
-        let mut grades = [grade("ada", "1"), grade("bo", "2"), grade("cy", "1"), unreadable(Path::new("di"), &"no such file")];
-        mark_copies(&mut grades);
-        let results: Vec<Standing> = grades.iter().map(|grade| grade.result).collect();
-        assert_eq!(results, [Standing::Review, Standing::Pass, Standing::Review, Standing::Rejected]);
-        assert!(grades[2].why.contains("ada"), "{}", grades[2].why);
     }
 
     #[test]

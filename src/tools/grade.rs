@@ -11,7 +11,7 @@ use crate::course::progress::Progress;
 use crate::course::session::{Options, Session};
 use crate::course::submission::{self, Grade, Standing, Submission, grade};
 use crate::course::view::StepState;
-use crate::course::{Course, Error};
+use crate::course::{Course, Error, class};
 use crate::kernel;
 
 /// The sub-command `submit`.
@@ -44,7 +44,8 @@ fn grade_command() -> Command {
         .arg(super::course_argument())
 }
 
-fn finish(done: Result<u8, Error>) -> ExitCode {
+/// Says what went wrong with grading itself.
+pub(super) fn finish(done: Result<u8, Error>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -99,20 +100,22 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
             Err(error) => submission::unreadable(file, &kernel::Error::from_io("read", file.display(), &error)),
         });
     }
-    submission::mark_copies(&mut grades);
+    class::mark_copies(&mut grades);
     super::forget_worlds(&prefix);
     let format = arguments.get_one::<String>("format").map_or("table", String::as_str);
     print!("{}", shown(&grades, format));
     Ok(exit_code(&grades))
 }
 
-fn exit_code(grades: &[Grade]) -> u8 {
+/// What the command ends with.
+pub(super) fn exit_code(grades: &[Grade]) -> u8 {
     let rejected = grades.iter().any(|grade| grade.result == Standing::Rejected);
     let whole = grades.iter().all(|grade| grade.result == Standing::Pass && grade.points == grade.of);
     if rejected { 2 } else { u8::from(!whole) }
 }
 
-fn shown(grades: &[Grade], format: &str) -> String {
+/// A report.
+pub(super) fn shown(grades: &[Grade], format: &str) -> String {
     match format {
         "json" => format!("{}\n", serde_json::to_string_pretty(grades).unwrap_or_default()),
         "junit" => junit(grades),
@@ -122,7 +125,7 @@ fn shown(grades: &[Grade], format: &str) -> String {
 }
 
 /// The name, or the file where there is none.
-fn who(grade: &Grade) -> &str {
+pub(super) fn who(grade: &Grade) -> &str {
     grade.name.as_deref().unwrap_or(&grade.file)
 }
 
@@ -215,6 +218,8 @@ mod tests {
             points,
             of: 3,
             wrong: wrong.iter().map(|text| (*text).to_owned()).collect(),
+            failed: wrong.iter().map(|text| text.split(' ').next().unwrap_or("").to_owned()).collect(),
+            mistakes: Vec::new(),
         };
         let grade = |name: &str, result, points, second, steps, why: &str| Grade {
             file: format!("{name}.bottleship"),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::support::{Call, Sandbox};
 
 mod author;
+mod class;
 mod containers;
+mod coverage;
 mod facts;
 mod grading;
 mod journal;

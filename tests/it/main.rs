@@ -9,6 +9,7 @@ mod course;
 mod course_images;
 mod docker;
 mod engine;
+mod guide;
 mod images;
 mod map;
 mod ports;
