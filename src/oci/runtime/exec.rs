@@ -25,7 +25,7 @@ use crate::kernel::{fs, program, schedule, socket};
 pub struct ExecRequest<'a> {
     /// The process, complete.
     pub process: SpecProcess,
-    /// Also in a paused container, where it will not get far.
+    /// Also in a paused container, where it waits until that is resumed.
     pub ignore_paused: bool,
     /// Where its pid is written.
     pub pid_file: Option<&'a Path>,
@@ -45,13 +45,14 @@ pub struct Joined {
     pub affinity: Option<u64>,
 }
 
-/// Runs a process in the container.
+/// Runs a process in the container. In a paused one it waits in the frozen cgroup until somebody resumes the container, and so do we.
 ///
 /// # Errors
 /// The container does not run; the program cannot be run in it.
-pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Result<Joined> {
+pub fn exec(entry: Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Result<Joined> {
     let state = entry.load()?;
-    joinable(entry.status(&state), id, request.ignore_paused)?;
+    let status = entry.status(&state);
+    joinable(status, id, request.ignore_paused)?;
     let target = state.process().ok_or_else(|| Error::new(format!("container `{id}` is not running")))?;
     let spec = entry.config()?;
     let filter = spec.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
@@ -88,6 +89,9 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
     })
     .during(|| format!("join container `{id}`"))?;
     drop(theirs);
+    // Held until the program runs, so that nobody freezes or deletes the container between. One that is frozen already is thawed only by somebody
+    // who gets the lock: then it is given back at once.
+    let held = (status != Status::Paused).then_some(entry);
     let joined: Result<Option<OwnedFd>> = (|| {
         // From a process between, which enters a user namespace, there is no clone into a cgroup.
         if let Some(cgroup) = cgroup.as_ref().filter(|_| kinds.contains(CloneFlags::CLONE_NEWUSER)) {
@@ -104,6 +108,7 @@ pub fn exec(entry: &Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Resul
         }
         Ok(console)
     })();
+    drop(held);
     match joined {
         Ok(console) => Ok(Joined { process, console, affinity }),
         Err(error) => {

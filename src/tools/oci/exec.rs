@@ -25,7 +25,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::value("cap", Some('c'), "CAPABILITY", "add a capability; may be repeated"),
     Flag::value("preserve-fds", None, "N", "pass N more descriptors, from 3 on"),
     Flag::value("cgroup", None, "PATH", "a cgroup below the container's"),
-    Flag::switch("ignore-paused", None, "also in a paused container"),
+    Flag::switch("ignore-paused", None, "also in a paused container: waits until it is resumed"),
     Flag::switch("shim", None, "leave a process with it that holds its streams and keeps how it ends; needs --hold"),
     Flag::switch("doors", None, "with --shim: first enter the cgroups whose cgroup.procs come over standard input, a socket"),
     Flag::value("hold", None, "FILE", "how the shim keeps it: a JSON file with socket, stdin, exit"),
@@ -82,7 +82,7 @@ pub fn begin(context: &Context) -> Result<Joined> {
         preserve: lifecycle::preserve(context, 0)?,
         sub_cgroup: given.value("cgroup"),
     };
-    runtime::exec(&entry, &lifecycle::id(context)?, &request)
+    runtime::exec(entry, &lifecycle::id(context)?, &request)
 }
 
 /// The process that the flags describe.

@@ -37,6 +37,49 @@ fn paused_updated_and_resumed() {
     });
 }
 
+/// A process that joins a paused container stands in the frozen cgroup. Whoever resumes the container must not wait for it.
+#[test]
+fn an_exec_into_a_paused_container_waits_and_is_resumed_with_it() {
+    where_limits_are("an_exec_into_a_paused_container_waits_and_is_resumed_with_it", |mut world| {
+        world.config["linux"]["resources"] = json!({"pids": {"limit": 40}});
+        // The runtime's child is in the cgroup, and frozen, when the number of its processes has grown.
+        let output = world.tell_limited(
+            "oci run --detach $id < /dev/null > /dev/null 2>&1; echo run=$?\n\
+             oci pause $id; echo pause=$? $(status $id)\n\
+             oci exec $id true; echo refused=$?\n\
+             before=$(oci ps --format json $id)\n\
+             oci exec --ignore-paused $id sh -c 'echo ran; exit 7' > $work/said < /dev/null & exec=$!\n\
+             until [ \"$(oci ps --format json $id)\" != \"$before\" ]; do :; done\n\
+             kill -0 $exec; echo waits=$? said=$(cat $work/said) $(status $id)\n\
+             timeout 10 \"$program\" oci --root \"$work/oci\" resume $id; echo resume=$?\n\
+             wait $exec; echo exec=$? $(cat $work/said) $(status $id)",
+        );
+        let expected = ["run=0", "pause=0 paused", "refused=255", "waits=0 said= paused", "resume=0", "exec=7 ran running"];
+        for line in expected {
+            assert!(output.stdout.lines().any(|seen| seen == line), "{:?}: `{line}`: {output}", world.place());
+        }
+    });
+}
+
+/// Nor is a paused container beyond deletion because somebody waits in it.
+#[test]
+fn an_exec_that_waits_in_a_paused_container_ends_when_that_is_deleted() {
+    where_limits_are("an_exec_that_waits_in_a_paused_container_ends_when_that_is_deleted", |mut world| {
+        world.config["linux"]["resources"] = json!({"pids": {"limit": 40}});
+        let output = world.tell_limited(
+            "oci run --detach $id < /dev/null > /dev/null 2>&1; oci pause $id; echo pause=$? $(status $id)\n\
+             before=$(oci ps --format json $id)\n\
+             oci exec --ignore-paused $id sleep 1000 2> $work/said < /dev/null & exec=$!\n\
+             until [ \"$(oci ps --format json $id)\" != \"$before\" ]; do :; done\n\
+             timeout 10 \"$program\" oci --root \"$work/oci\" delete --force $id; echo delete=$?\n\
+             wait $exec; echo exec=$?",
+        );
+        // Killed where it waited, or on its first steps: who is killed on cgroup v1 is thawed for it.
+        let ended = ["exec=255\n", "exec=137\n"].iter().any(|end| output.stdout.contains(end));
+        assert!(output.stdout.contains("pause=0 paused\ndelete=0\n") && ended, "{:?}: {output}", world.place());
+    });
+}
+
 #[test]
 fn out_of_memory_is_an_event() {
     where_limits_are("out_of_memory_is_an_event", |mut world| {
