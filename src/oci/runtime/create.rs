@@ -138,7 +138,7 @@ impl Making<'_> {
             xray::keep_in(&entry.xray())?;
         }
         let mut state = self.first_state();
-        start.state = state.document("creating").to_string();
+        start.state = Some(state.clone());
         let credentials = plan.credentials()?;
         let (ours, theirs) = socket::pair()?;
         let directory = self.cgroup.as_ref().map(Cgroup::v2_directory).transpose()?.flatten();

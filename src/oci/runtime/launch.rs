@@ -8,6 +8,7 @@ use super::error::{During as _, Error, Result};
 use super::hooks;
 use super::messages::{self, ToParent};
 use super::steps::Init;
+use super::store::State;
 use crate::kernel::error::Errno;
 use crate::kernel::root::Root;
 use crate::kernel::{process, program, socket};
@@ -29,7 +30,13 @@ pub fn create_hooks(init: &mut Init<'_>) -> Result<()> {
         messages::tell(init.parent, &ToParent::Hooks, None)?;
         messages::wait_for_go(init.parent)?;
     }
-    hooks::run_all("createContainer", &hooks.create_container, &init.start.state)
+    hooks::run_all("createContainer", &hooks.create_container, &state_inside(init, "creating"))
+}
+
+/// The state for hooks that run here: runtime.md wants the pid as the container sees it, and only we know that.
+fn state_inside(init: &Init<'_>, status: &str) -> String {
+    let inside = |state: &State| State { pid: std::process::id() as i32, ..state.clone() }.document(status).to_string();
+    init.start.state.as_ref().map_or_else(String::new, inside)
 }
 
 /// Runs `startContainer` in the container.
@@ -39,7 +46,7 @@ pub fn start_hooks(init: &mut Init<'_>) -> Result<()> {
     }
     let environment = init.credentials.environment.iter().map(|entry| entry.to_string_lossy().into_owned());
     let environment: Vec<String> = environment.collect();
-    hooks::run_with("startContainer", &init.plan.spec.hooks.start_container, &init.start.state, &environment)
+    hooks::run_with("startContainer", &init.plan.spec.hooks.start_container, &state_inside(init, "created"), &environment)
 }
 
 /// Goes to the working directory as the user who will work there. The path is resolved without magic links, and the result must lie below

@@ -19,6 +19,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use super::error::{During as _, Result};
 use super::messages::ToParent;
 use super::plan::{Credentials, Plan};
+use super::store::State;
 use super::{cgroup, console, cover, devices, identity, kernel_parameters, launch, mounts, namespaces, rootfs, seccomp};
 use crate::kernel::cgroup::Entrance;
 use crate::kernel::root::Root;
@@ -102,8 +103,8 @@ pub struct Start {
     pub terminal: bool,
     /// The process of an `exec`: joined through this pidfd.
     pub join: Option<namespaces::Target>,
-    /// What hooks get on their standard input.
-    pub state: String,
+    /// What hooks that run here get on their standard input: the pid is then added as the container sees it.
+    pub state: Option<State>,
 }
 
 /// A container's first process.

@@ -1,6 +1,6 @@
 //! Lives of containers: the commands and their exit codes, hooks, files, descriptors.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Place;
 use super::everywhere;
@@ -121,6 +121,79 @@ fn hooks_run_at_their_stations() {
         });
         let output = world.tell("oci create $id < /dev/null > /dev/null; oci start $id; oci delete --force $id; echo $(cat $work/log)");
         assert!(output.stdout.contains("prestart createRuntime createContainer poststart poststop\n"), "{:?}: {output}", world.place());
+    });
+}
+
+/// All write into one file of the container, which those outside know by another name.
+#[test]
+fn hooks_and_the_program_run_in_the_order_of_the_specification() {
+    everywhere("hooks_and_the_program_run_in_the_order_of_the_specification", |mut world| {
+        let at = |place: &str, name: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("echo {name} >> {place}/tmp/log")]}]);
+        let outside = |name: &str| at("@WORK@/bundle/rootfs", name);
+        world.config["hooks"] = json!({
+            "poststop": outside("poststop"), "poststart": outside("poststart"), "startContainer": at("", "startContainer"),
+            "createContainer": outside("createContainer"), "createRuntime": outside("createRuntime"), "prestart": outside("prestart"),
+        });
+        world.runs("echo program >> /tmp/log; sleep 1000");
+        let output = world.tell(
+            "oci create $id < /dev/null > /dev/null; echo create: $(cat rootfs/tmp/log); oci start $id; until grep -q program rootfs/tmp/log; do :; done\n\
+             oci delete --force $id; echo all: $(cat rootfs/tmp/log)",
+        );
+        assert!(output.stdout.contains("create: prestart createRuntime createContainer\n"), "{:?}: {output}", world.place());
+        let all = output.stdout.lines().find_map(|line| line.strip_prefix("all: ")).unwrap_or_default();
+        // Whether the program or the hook after its start gets to the file first is open.
+        let first = "prestart createRuntime createContainer startContainer";
+        let possible = [format!("{first} program poststart poststop"), format!("{first} poststart program poststop")];
+        assert!(possible.iter().any(|one| one == all), "{:?}: {output}", world.place());
+    });
+}
+
+/// runtime.md: hooks outside get the pid as the runtime sees it, those inside as the container sees it.
+#[test]
+fn hooks_get_the_state_of_their_station() {
+    everywhere("hooks_get_the_state_of_their_station", |mut world| {
+        let at = |place: &str, name: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("cat > {place}/tmp/{name}")]}]);
+        let outside = |name: &str| at("@WORK@/bundle/rootfs", name);
+        world.config["hooks"] = json!({
+            "createRuntime": outside("createRuntime"), "createContainer": outside("createContainer"),
+            "startContainer": at("", "startContainer"), "poststart": outside("poststart"), "poststop": outside("poststop"),
+        });
+        let output = world.tell(
+            "oci create --pid-file $work/pid $id < /dev/null > /dev/null; oci start $id; oci delete --force $id; echo pid $(cat $work/pid)\n\
+             for hook in createRuntime createContainer startContainer poststart poststop; do echo $hook $(cat rootfs/tmp/$hook); done",
+        );
+        let after = |word: &str| output.stdout.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')).unwrap_or_default();
+        let pid: i64 = after("pid").parse().expect("the number of the first process");
+        let expected = [
+            ("createRuntime", "creating", pid),
+            ("createContainer", "creating", 1),
+            ("startContainer", "created", 1),
+            ("poststart", "running", pid),
+            ("poststop", "stopped", 0),
+        ];
+        for (hook, status, pid) in expected {
+            let state: Value = serde_json::from_str(after(hook)).unwrap_or_else(|error| panic!("{hook}: {error}: {output}"));
+            assert_eq!((&state["status"], &state["pid"]), (&json!(status), &json!(pid)), "{hook} in {:?}: {output}", world.place());
+            assert_eq!(state["id"], json!(world.id()), "{hook}");
+        }
+    });
+}
+
+/// runtime.md, "Lifecycle": the container is stopped, poststart is left out, poststop runs.
+#[test]
+fn a_start_hook_that_fails_stops_the_container() {
+    everywhere("a_start_hook_that_fails_stops_the_container", |mut world| {
+        let outside = |name: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("echo {name} >> @WORK@/log")]}]);
+        let inside = json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo broken >&2; exit 3"]}]);
+        world.config["hooks"] = json!({"startContainer": inside, "poststart": outside("poststart"), "poststop": outside("poststop")});
+        world.runs("echo ran > /tmp/ran; sleep 1000");
+        let output = world.tell(
+            "oci create $id < /dev/null > /dev/null; oci start $id 2>&1; echo start=$?; until_is $id stopped; oci delete $id; echo delete=$?\n\
+             echo ran: $(ls rootfs/tmp); echo hooks: $(cat $work/log)",
+        );
+        for part in ["startContainer hook #0", "exit code 3", "broken", "start=1\n", "delete=0\n", "ran:\n", "hooks: poststop\n"] {
+            assert!(output.stdout.contains(part), "{part:?}: {:?}: {output}", world.place());
+        }
     });
 }
 
