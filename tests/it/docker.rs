@@ -138,6 +138,27 @@ fn an_imported_image_is_for_the_platform_that_was_said() {
     assert_eq!(engine.ours(&["image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "arm:1"]).output().stdout, "linux/arm64\n");
 }
 
+/// An image that is here, but for another platform, is as good as none: it is pulled, unless that is forbidden.
+#[test]
+fn an_image_for_another_platform_than_the_one_asked_for_is_not_run() {
+    let engine = engine();
+    engine.ours(&["import", "--platform", "linux/arm64/v8", "-c", "CMD [\"/hello\"]", "tree.tar", "arm:1"]).succeeds();
+    let refused =
+        "image with reference arm:1 was found but its platform (linux/arm64/v8) does not match the specified platform (linux/riscv64)";
+    for verb in ["create", "run"] {
+        let told = engine.ours(&[verb, "--platform", "linux/riscv64", "--pull", "never", "arm:1"]).output();
+        let code = if verb == "run" { 125 } else { 1 };
+        assert!(told.code() == code && told.stderr.contains(refused), "{verb}: {told}");
+    }
+    let pulled = engine.ours(&["create", "--platform", "linux/riscv64", "arm:1"]).output();
+    assert!(pulled.code() == 1 && pulled.stderr.starts_with("Unable to find image 'arm:1' locally\n"), "{pulled}");
+    for same in [&["--platform", "linux/arm64"][..], &["--platform", "linux/aarch64/v8"], &[]] {
+        engine.ours(&[&["create"][..], same, &["arm:1"]].concat()).succeeds();
+    }
+    let wrong = engine.ours(&["create", "--platform", "a/b/c/d", "--pull", "never", "arm:1"]).output();
+    assert!(wrong.code() == 1 && wrong.stderr.contains("\"a/b/c/d\" is an invalid platform"), "{wrong}");
+}
+
 #[test]
 fn a_secret_of_a_build_is_in_no_address_and_in_no_layer() {
     let engine = engine();

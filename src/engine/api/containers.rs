@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Version;
 use super::body::Lines;
 use super::images::flag;
+use super::registry::platform;
 use crate::engine::Engine;
 use crate::engine::container::list;
 use crate::engine::container::wait::{Until, Waiting};
@@ -54,7 +55,8 @@ pub async fn all(State(engine): Here, Query(asked): Asked) -> Result<Json<Value>
 /// `POST /containers/create`.
 pub async fn create(State(engine): Here, Query(asked): Asked, body: Bytes) -> Result<Response, Fault> {
     let request = document(&body)?;
-    let made = engine.work(move |engine| engine.create(asked.get("name").map(String::as_str), &request)).await?;
+    let wanted = asked.get("platform").filter(|text| !text.is_empty()).map(|text| platform(text)).transpose()?;
+    let made = engine.work(move |engine| engine.create(asked.get("name").map(String::as_str), wanted.as_ref(), &request)).await?;
     engine.tell(&made.container, "create", &[]);
     Ok((StatusCode::CREATED, Json(json!({"Id": made.container.id, "Warnings": made.warnings}))).into_response())
 }

@@ -209,8 +209,8 @@ pub async fn pull(engine: Arc<Engine>, asked: &HashMap<String, String>, headers:
     let work = async move {
         let client = engine.client(name.host(), login, Arc::clone(&told) as Arc<dyn Progress>);
         let pulled = client.pull(&engine.store, &name, &wanted).await.map_err(|error| refused(&error))?;
-        let (target, shown, newer) = (pulled.target.clone(), Arc::clone(&told), pulled.newer);
-        engine
+        let (target, shown, newer, full) = (pulled.target.clone(), Arc::clone(&told), pulled.newer, name.to_string());
+        let other = engine
             .work(move |engine| {
                 let image = engine.store.read_image(&target, &wanted)?;
                 let unpacked = engine.store.unpack_image(&image, Limits::default(), &mut |digest, done| {
@@ -219,15 +219,19 @@ pub async fn pull(engine: Arc<Engine>, asked: &HashMap<String, String>, headers:
                         shown.event(Event::Layer(digest.clone(), if done { Step::Extracted } else { Step::Extracting }));
                     }
                 });
-                Ok(unpacked.map(drop)?)
+                unpacked?;
+                Ok((!image.is_for(&wanted)).then(|| image.other_platform(&full, &wanted)))
             })
             .await?;
         engine.events.image("pull", &name.familiar(), &name.familiar_repository());
         let status = if pulled.newer { "Downloaded newer image" } else { "Image is up to date" };
-        Ok(vec![
+        let mut last = vec![
             json!({"status": format!("Digest: {}", pulled.target.digest)}),
             json!({"status": format!("Status: {status} for {}", name.familiar())}),
-        ])
+        ];
+        // A registry gives a single image to everybody, whatever platform it is asked for.
+        last.extend(other.map(|other| json!({"status": format!("WARNING: {other}")})));
+        Ok(last)
     };
     answered(lines, work).await
 }

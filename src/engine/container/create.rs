@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::kernel::fs;
 use crate::oci::image::Image;
-use crate::oci::image::spec::RunConfig;
+use crate::oci::image::spec::{Platform, RunConfig};
 
 /// How often a random name may be taken before we give up.
 const ATTEMPTS: u32 = 10;
@@ -27,17 +27,17 @@ pub struct Made {
 }
 
 impl Engine {
-    /// Makes a container, which does not run yet.
+    /// Makes a container, which does not run yet; of an image for `platform`, if one is named.
     ///
     /// # Errors
-    /// There is no such image, the name is taken, or the request makes no sense.
-    pub fn create(&self, name: Option<&str>, request: &Value) -> Result<Made, Fault> {
+    /// There is no such image, or none for the platform; the name is taken, or the request makes no sense.
+    pub fn create(&self, name: Option<&str>, platform: Option<&Platform>, request: &Value) -> Result<Made, Fault> {
         let (config, host): (Config, HostConfig) = (read(request)?, host_config(request)?);
         let wanted = name.filter(|name| !name.is_empty()).map(names::check).transpose()?;
         checks::request(&config, &host)?;
         // Whoever brings an image in or removes one waits until the record protects ours.
         let _lease = self.store.lease()?;
-        let image = self.image_of(&config.image)?;
+        let image = self.image_of(&config.image, platform)?;
         let config = complete(merged(config, &image.config.config))?;
         let host = self.usual_host(host);
         let warnings = resources::check(&host, self.machine_processors())?;
@@ -61,11 +61,15 @@ impl Engine {
         Ok(Made { container, warnings })
     }
 
-    fn image_of(&self, name: &str) -> Result<Image, Fault> {
+    /// The image of that name. One for another platform than the one that is asked for is not found, as with dockerd: then a client pulls the right one.
+    fn image_of(&self, name: &str, platform: Option<&Platform>) -> Result<Image, Fault> {
         if name.is_empty() {
             return Err(Fault::bad("config cannot be empty in order to create a container"));
         }
-        Ok(self.store.find(name, &self.platform)?)
+        let Some(wanted) = platform else { return Ok(self.store.find(name, &self.platform)?) };
+        // Of an index without the platform there may be the image for this machine.
+        let found = self.store.find(name, wanted).or_else(|absent| self.store.find(name, &self.platform).map_err(|_| absent))?;
+        if found.is_for(wanted) { Ok(found) } else { Err(Fault::not_found(found.other_platform(name, wanted))) }
     }
 
     /// What an engine fills in where a request is silent.

@@ -46,6 +46,20 @@ impl Image {
         &self.manifest.config.digest
     }
 
+    /// Whether it is for `platform`. Which image of an index is for it, the index has said already; a single one says so in its configuration.
+    pub fn is_for(&self, platform: &Platform) -> bool {
+        let listed = self.descriptor.platform.as_ref().unwrap_or(&self.config.platform);
+        listed.runs_on(platform)
+    }
+
+    /// Docker's words for an image that is not for the platform which was asked for.
+    pub fn other_platform(&self, name: &str, wanted: &Platform) -> String {
+        format!(
+            "image with reference {name} was found but its platform ({}) does not match the specified platform ({wanted})",
+            self.config.platform
+        )
+    }
+
     /// Whether no tag leads to it.
     pub fn is_dangling(&self) -> bool {
         self.tags.is_empty()

@@ -51,7 +51,7 @@ fn made(session: &Session, given: &Given, body: &Value) -> Result<String> {
         ask.maybe("platform", given.text("platform").filter(|platform| !platform.is_empty())).json(body)
     };
     let answer = match api.json(ask()) {
-        Err(failure) if failure.is_absent() && pull == "missing" && failure.message.contains("No such image") => {
+        Err(failure) if failure.is_absent() && pull == "missing" && image_is_missing(&failure.message) => {
             let name = image.parse::<Reference>().map_or_else(|_| image.to_owned(), |name| name.or_latest().familiar());
             warn(&format!("Unable to find image '{name}' locally\n"));
             fetch(session, given, image)?;
@@ -67,6 +67,11 @@ fn made(session: &Session, given: &Given, body: &Value) -> Result<String> {
         std::fs::write(file, &id).map_err(|error| Failure::new(format!("failed to write the container ID to the file: {error}")))?;
     }
     Ok(id)
+}
+
+/// Whether it is the image that was not found, and not a network: none of that name, or one for another platform.
+fn image_is_missing(message: &str) -> bool {
+    message.contains("No such image") || message.contains("does not match the specified platform")
 }
 
 fn fetch(session: &Session, given: &Given, image: &str) -> Result {
