@@ -126,7 +126,8 @@ impl Engine {
             return Err(Fault::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
         }
         if !volume.options.is_empty() {
-            self.detach_volume(name);
+            // Nothing of its device may be in the folder when that is removed: it is somebody else's.
+            device::unmount(&self.volume_data(name));
         }
         let all = Folder::open(&self.root.join("volumes"))?;
         all.remove(name.as_ref())?;

@@ -266,11 +266,7 @@ pub fn create_dir_all(path: &Path, mode: u32) -> Result<()> {
 /// # Errors
 /// opendir(3) refused.
 pub fn folders(path: &Path) -> Result<Vec<String>> {
-    let entries = fs::read_dir(path).map_err(|error| Error::from_io("opendir", path.display(), &error))?;
-    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
+    names(path, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
 }
 
 /// The names in a folder, sorted; those that are not UTF-8 are left out.
@@ -278,8 +274,12 @@ pub fn folders(path: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// opendir(3) refused.
 pub fn list(path: &Path) -> Result<Vec<String>> {
+    names(path, |_| true)
+}
+
+fn names(path: &Path, wanted: impl Fn(&fs::DirEntry) -> bool) -> Result<Vec<String>> {
     let entries = fs::read_dir(path).map_err(|error| Error::from_io("opendir", path.display(), &error))?;
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries.flatten().filter(wanted).filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
 }

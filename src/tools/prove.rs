@@ -139,13 +139,7 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
         rows.extend(once(unit)?);
     }
     for _ in 0..arguments.get_one::<u32>("retries").copied().unwrap_or(0) {
-        for unit in units.iter().filter(|unit| rows.iter().any(|row| row.unit == **unit && row.failed())).cloned().collect::<Vec<_>>() {
-            println!("once more: {unit}");
-            let later = once(&unit)?;
-            let (earlier, others) = rows.into_iter().partition(|row: &Row| row.unit == unit);
-            rows = others;
-            rows.extend(with_flaky(earlier, later));
-        }
+        rows = once_more(&units, rows, once)?;
     }
     if itself || all && how.only.is_empty() && !arguments.get_flag("lessons") {
         for row in prove_the_prover(&bottle, state)? {
@@ -179,6 +173,21 @@ fn readable(course: &Course, asked: Vec<String>) -> Result<(Vec<String>, Vec<&Br
 fn not_read(broken: &Broken) -> Row {
     let problems: Vec<String> = broken.problems.iter().map(ToString::to_string).collect();
     Row { unit: broken.id.clone(), proof: "read", subject: "file".to_owned(), outcome: Outcome::Failed(problems.join("; ")) }
+}
+
+/// Proves the units that failed once more, and gives all rows.
+fn once_more(units: &[String], mut rows: Vec<Row>, prove: impl Fn(&str) -> Result<Vec<Row>, Error>) -> Result<Vec<Row>, Error> {
+    for unit in units {
+        let (earlier, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.unit == *unit);
+        rows = others;
+        if !earlier.iter().any(Row::failed) {
+            rows.extend(earlier);
+            continue;
+        }
+        println!("once more: {unit}");
+        rows.extend(with_flaky(earlier, prove(unit)?));
+    }
+    Ok(rows)
 }
 
 /// The rows of a unit that was proved once more. If nothing failed this time, what failed before is flaky.
@@ -317,5 +326,21 @@ mod tests {
         let (failed, proved) = (|| row(Outcome::Failed("2 -> 3".to_owned())), || row(Outcome::Proved(String::new())));
         assert_eq!(with_flaky(vec![proved(), failed()], vec![proved(), proved()])[2].outcome, Outcome::Flaky("2 -> 3".to_owned()));
         assert_eq!(with_flaky(vec![failed()], vec![failed()]), [failed()]);
+    }
+
+    #[test]
+    fn only_what_failed_is_proved_once_more() {
+        let row = |unit: &str, outcome| Row { unit: unit.to_owned(), proof: "P7", subject: "s".to_owned(), outcome };
+        let good = |unit: &str| row(unit, Outcome::Proved(String::new()));
+        let bad = |unit: &str| row(unit, Outcome::Failed("2 -> 3".to_owned()));
+        let asked = std::cell::RefCell::new(Vec::new());
+        let units = ["a", "b", "c"].map(str::to_owned);
+        let rows = once_more(&units, vec![bad("all"), good("a"), bad("b"), bad("c")], |unit| {
+            asked.borrow_mut().push(unit.to_owned());
+            Ok(vec![if unit == "b" { good(unit) } else { bad(unit) }])
+        });
+        let flaky = row("b", Outcome::Flaky("2 -> 3".to_owned()));
+        assert_eq!(rows.unwrap(), [bad("all"), good("a"), good("b"), flaky, bad("c")]);
+        assert_eq!(asked.into_inner(), ["b", "c"]);
     }
 }

@@ -141,6 +141,23 @@ impl Lines {
         (Teller(sender), Lines { first: None, rest })
     }
 
+    /// An answer that is told in a task of its own until `work` is done or the client has gone away: what the work holds must not wait for a word that may
+    /// never come.
+    pub fn told<F>(work: impl FnOnce(Teller) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (teller, lines) = Lines::new();
+        let work = work(teller.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = teller.gone() => {}
+            }
+        });
+        lines
+    }
+
     /// Waits for the first document, which stays in the answer. `None`: there is none and will be none.
     pub async fn first(&mut self) -> Option<Value> {
         if self.first.is_none() {
@@ -182,14 +199,6 @@ impl Teller {
     /// Bytes as they are. False: the client has gone away.
     pub async fn pass(&self, bytes: Bytes) -> bool {
         self.0.send(bytes).await.is_ok()
-    }
-
-    /// Does something until it ends or the client has gone away: what it holds must not wait for a word that may never come.
-    pub async fn unless_gone(&self, work: impl Future<Output = ()>) {
-        tokio::select! {
-            () = work => {}
-            () = self.gone() => {}
-        }
     }
 
     /// An error in the middle of an answer, whose status can no longer be changed.

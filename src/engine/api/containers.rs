@@ -178,14 +178,10 @@ pub async fn unlink(engine: Arc<Engine>, name: &str, alias: &str) -> Result<Stat
 pub async fn wait(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Response, Fault> {
     let until = Until::read(asked.get("condition").map(String::as_str))?;
     let waiting = Waiting::begin(&engine.containers.find(&name)?, until);
-    let (teller, lines) = Lines::new();
-    tokio::spawn(async move {
-        let told = async {
-            let code = waiting.end().await;
-            // A client that has gone does not wait.
-            let _ = teller.pass(Bytes::from(format!("{}\n", json!({"StatusCode": code})))).await;
-        };
-        teller.unless_gone(told).await;
+    let lines = Lines::told(async move |teller| {
+        let code = waiting.end().await;
+        // A client that has gone does not wait.
+        let _ = teller.say(&json!({"StatusCode": code})).await;
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], lines.into_body()).into_response())
 }

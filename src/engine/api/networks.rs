@@ -121,17 +121,18 @@ pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault>
     let (four, six) = pools(&wish["IPAM"]["Config"], ipv6, driver)?;
     let mut kept = texts(&four["AuxiliaryAddresses"])?;
     kept.extend(texts(&six["AuxiliaryAddresses"])?);
+    let four = if without_ipv4 { Value::Null } else { four };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let network = Network {
         name: text(&wish["Name"]),
         driver: driver.to_owned(),
-        subnet: if without_ipv4 { String::new() } else { text(&four["Subnet"]) },
-        gateway: if without_ipv4 { String::new() } else { text(&four["Gateway"]) },
+        subnet: text(&four["Subnet"]),
+        gateway: text(&four["Gateway"]),
         without_ipv4,
         ipv6,
         subnet6: text(&six["Subnet"]),
         gateway6: text(&six["Gateway"]),
-        range: if without_ipv4 { String::new() } else { text(&four["IPRange"]) },
+        range: text(&four["IPRange"]),
         range6: text(&six["IPRange"]),
         kept,
         internal: wish["Internal"] == true,

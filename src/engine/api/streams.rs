@@ -214,29 +214,25 @@ fn one_way(
     replay: Option<logs::Wish>,
     tty: bool,
 ) -> Response {
-    let (teller, body) = Lines::new();
-    tokio::spawn(async move {
-        let told = async {
-            if let Some(said) = replay
-                && !pass_lines(replayed(&engine, &container, said), &teller, tty).await
-            {
+    let body = Lines::told(async move |teller| {
+        if let Some(said) = replay
+            && !pass_lines(replayed(&engine, &container, said), &teller, tty).await
+        {
+            return;
+        }
+        let Some(coming) = coming else { return };
+        let Ok(mut connection) = coming.await else { return };
+        while let Ok(Some(frame)) = connection.next().await {
+            let (error, bytes) = match frame {
+                Frame::Stdout(bytes) => (false, bytes),
+                Frame::Stderr(bytes) => (true, bytes),
+                Frame::Ended(_) => return,
+                _ => continue,
+            };
+            if !teller.pass(Bytes::from(piece(tty, error, &bytes))).await {
                 return;
             }
-            let Some(coming) = coming else { return };
-            let Ok(mut connection) = coming.await else { return };
-            while let Ok(Some(frame)) = connection.next().await {
-                let (error, bytes) = match frame {
-                    Frame::Stdout(bytes) => (false, bytes),
-                    Frame::Stderr(bytes) => (true, bytes),
-                    Frame::Ended(_) => return,
-                    _ => continue,
-                };
-                if !teller.pass(Bytes::from(piece(tty, error, &bytes))).await {
-                    return;
-                }
-            }
-        };
-        teller.unless_gone(told).await;
+        }
     });
     ([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], body.into_body()).into_response()
 }
@@ -349,13 +345,9 @@ pub async fn read_logs(State(engine): Here, Path(name): Path<String>, Query(aske
         return Err(Fault::bad("Bad parameters: you must choose at least one stream"));
     }
     let tty = record.config.tty;
-    let (teller, body) = Lines::new();
-    tokio::spawn(async move {
-        let told = async {
-            // Whether the client has gone changes nothing any more.
-            let _ = pass_lines(replayed(&engine, &container, wish), &teller, tty).await;
-        };
-        teller.unless_gone(told).await;
+    let body = Lines::told(async move |teller| {
+        // Whether the client has gone changes nothing any more.
+        let _ = pass_lines(replayed(&engine, &container, wish), &teller, tty).await;
     });
     Ok(([(header::CONTENT_TYPE, if tty { RAW } else { FRAMED })], body.into_body()).into_response())
 }

@@ -9,11 +9,13 @@
 //! and with it what a tmpfs held. File systems of other machines (`nfs`, `cifs`) and of block devices are refused: a teaching engine mounts only what it can
 //! undo without waiting for anybody.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::engine::Engine;
 use crate::engine::container::config::Texts;
-use crate::engine::container::record::Record;
+use crate::engine::container::record::{MountPoint, Record};
 use crate::engine::error::Fault;
 use crate::kernel;
 use crate::kernel::mount::{self, MntFlags, MsFlags};
@@ -105,20 +107,29 @@ impl Device {
 }
 
 /// Takes away all that is mounted at a place. What was not mounted is as it should be.
-fn unmount(place: &Path) {
+pub fn unmount(place: &Path) {
     while mount::unmount(place, MntFlags::MNT_DETACH).is_ok() {}
 }
 
+/// The volumes with options that a container has.
+fn volumes_of(record: &Record) -> impl Iterator<Item = &MountPoint> {
+    record.mounts.iter().filter(|point| point.device)
+}
+
 impl Engine {
+    fn mounted_volumes(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.mounted_volumes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Mounts the volumes with options that a container has, where no other one has done it. Those of other drivers' kinds are folders and need nothing.
     ///
     /// # Errors
     /// The kernel refuses: what was mounted for this container is gone again.
     pub fn mount_volumes(&self, record: &Record) -> Result<(), Fault> {
-        for point in record.mounts.iter().filter(|point| point.device) {
+        for point in volumes_of(record) {
             let place = self.volume_data(&point.name);
             let options = self.volume(&point.name)?.options;
-            let mut mounted = self.mounted_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut mounted = self.mounted_volumes();
             let users = mounted.entry(point.name.clone()).or_default();
             if users.is_empty()
                 && let Ok(Some(device)) = Device::read(&options)
@@ -142,15 +153,15 @@ impl Engine {
 
     /// Says that a container which runs already uses its volumes: after a restart of the engine.
     pub fn keep_volumes(&self, record: &Record) {
-        let mut mounted = self.mounted_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for point in record.mounts.iter().filter(|point| point.device) {
+        let mut mounted = self.mounted_volumes();
+        for point in volumes_of(record) {
             mounted.entry(point.name.clone()).or_default().insert(record.id.clone());
         }
     }
 
     /// A container uses its volumes no more: those that nobody else uses are unmounted.
     pub fn unmount_volumes(&self, id: &str) {
-        let mut mounted = self.mounted_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut mounted = self.mounted_volumes();
         mounted.retain(|name, users| {
             users.remove(id);
             if users.is_empty() {
@@ -162,15 +173,13 @@ impl Engine {
 
     /// After a restart of the engine, when those that run have said what they use: what is still mounted for others goes.
     pub fn sweep_volumes(&self) {
-        let mounted = self.mounted_volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let records = self.containers.all().into_iter().map(|container| container.record());
-        let named = records.flat_map(|record| record.mounts.into_iter().filter(|point| point.device).map(|point| point.name));
-        named.filter(|name| !mounted.contains_key(name)).for_each(|name| self.detach_volume(&name));
-    }
-
-    /// Nothing of a volume's device may be in its folder when that is removed: it is somebody else's.
-    pub fn detach_volume(&self, name: &str) {
-        unmount(&self.volume_data(name));
+        let mounted = self.mounted_volumes();
+        for container in self.containers.all() {
+            let record = container.record();
+            volumes_of(&record)
+                .filter(|point| !mounted.contains_key(&point.name))
+                .for_each(|point| unmount(&self.volume_data(&point.name)));
+        }
     }
 }
 
