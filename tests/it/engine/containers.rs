@@ -3,29 +3,56 @@
 //! The engine runs in mount, network and pid namespaces of its own, so that whatever a test does nothing of it stays on the machine.
 
 use std::io::{BufRead as _, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Engine, PATIENCE, socket, text};
-use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, has_program, rights, skip, wait};
+use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, eventually, has_program, rights, skip, wait};
 
 /// An engine that is confined, with the image `base:1`.
 pub struct Confined {
     pub engine: Engine,
+    /// The cgroups that containers are to lie below, if they are the test's own: they go with it, however it ends.
+    pub parents: Mutex<Vec<String>>,
 }
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        // What is left goes with the namespaces; a cgroup would stay, so containers are removed by name first.
-        let all = self.engine.ours(&["ps", "-aq"]).output().stdout;
-        for id in all.lines() {
-            self.engine.ours(&["rm", "-fv", id]).output();
-        }
+        // What is left goes with the namespaces; a cgroup would stay, so containers are removed by name first. An engine that does not answer, which may be
+        // why the test has failed, must not end this here.
+        let removed = || {
+            let all = self.engine.ours(&["ps", "-aq"]).output().stdout;
+            for id in all.lines() {
+                self.engine.ours(&["rm", "-fv", id]).output();
+            }
+        };
+        catch_unwind(AssertUnwindSafe(removed)).ok();
+        self.remove_parents();
         // The cgroup above those of containers stays, as dockerd's does; with namespaces of its own it is the machine's all the same.
         for tree in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
             std::fs::remove_dir(tree.path().join("docker")).ok();
         }
         std::fs::remove_dir("/sys/fs/cgroup/docker").ok();
     }
+}
+
+/// A cgroup of the machine in every hierarchy that has it.
+pub fn cgroups(name: &str) -> Vec<PathBuf> {
+    let top = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
+    let name = name.trim_start_matches('/');
+    hierarchies.chain([top.to_owned()]).map(|tree| tree.join(name)).filter(|tree| tree.is_dir()).collect()
+}
+
+/// Removes a cgroup and those below it, unless there is somebody in one.
+fn remove_cgroup(tree: &Path) -> bool {
+    let inner = std::fs::read_dir(tree).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    for path in inner {
+        remove_cgroup(&path);
+    }
+    std::fs::remove_dir(tree).is_ok() || !tree.exists()
 }
 
 /// The engine as process 1 of namespaces of its own; a killed one takes all with it, unless `keeper` holds them. `told` is its `daemon.json`, `before` is done
@@ -84,7 +111,21 @@ impl Confined {
         engine.sandbox.program("tar").args(["-C", &root, "-cf", &text(&tar), "."]).succeeds();
         let answer = engine.sent("POST", "/images/create?fromSrc=-&repo=base&tag=1&message=by+hand", &tar);
         assert!(answer.1.contains("sha256:"), "{}", answer.1);
-        Confined { engine }
+        Confined { engine, parents: Mutex::default() }
+    }
+
+    /// Ends all that is confined, and takes away the cgroups of the test.
+    fn remove_parents(&mut self) {
+        let parents = std::mem::take(&mut *self.parents.lock().unwrap_or_else(PoisonError::into_inner));
+        if parents.is_empty() {
+            return;
+        }
+        // `unshare` takes its child along, and that, the first process of its namespace, all others.
+        self.engine.process.kill().ok();
+        for tree in parents.iter().flat_map(|parent| cgroups(parent)) {
+            // A test that has failed says why; this one more failure would hide it.
+            catch_unwind(|| eventually("the end of a cgroup", PATIENCE, || remove_cgroup(&tree).then_some(()))).ok();
+        }
     }
 
     pub fn docker(&self, args: &[&str]) -> Call {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::containers::{Confined, docker};
+use super::containers::{Confined, cgroups, docker};
 use super::socket;
 use crate::chaos::family;
 use crate::support::{eventually, has_program, stretched};
@@ -33,7 +33,9 @@ struct Client {
 
 impl Client {
     fn new(here: &Confined, test: &str) -> Self {
-        Client { socket: socket(&here.engine.sandbox), parent: format!("/bottleship-{test}-{}", std::process::id()) }
+        let parent = format!("/bottleship-{test}-{}", std::process::id());
+        here.parents.lock().expect("nobody has failed with it").push(parent.clone());
+        Client { socket: socket(&here.engine.sandbox), parent }
     }
 
     /// One request.
@@ -161,10 +163,7 @@ fn held(here: &Confined, client: &Client) -> Held {
 
 /// The cgroup of a test in every hierarchy.
 fn trees(client: &Client) -> Vec<PathBuf> {
-    let top = Path::new("/sys/fs/cgroup");
-    let hierarchies = std::fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
-    let name = client.parent.trim_start_matches('/');
-    hierarchies.chain([top.to_owned()]).map(|tree| tree.join(name)).filter(|tree| tree.is_dir()).collect()
+    cgroups(&client.parent)
 }
 
 fn below(folder: &Path) -> usize {
@@ -457,6 +456,30 @@ fn an_engine_killed_again_and_again_under_load_loses_nothing_and_leaves_nothing(
     }
     assert_eq!(client.json("/containers/json?all=1"), json!([]), "every container was removed by who made it");
     settles(&here, &client, &before, false);
+}
+
+/// The tests above leave nothing when they pass; nor may one that fails in the middle, with an engine that answers nobody.
+#[test]
+fn a_test_that_fails_under_load_leaves_no_cgroup() {
+    if !docker("a_test_that_fails_under_load_leaves_no_cgroup") {
+        return;
+    }
+    let mut parent = String::new();
+    let failed = caught(|| {
+        let here = Confined::start();
+        let client = Client::new(&here, "fails");
+        parent.clone_from(&client.parent);
+        for name in ["one", "two"] {
+            client.create(name, "exec sleep 1000", &json!({"NetworkMode": "none"}));
+            client.start(name);
+        }
+        assert!(!trees(&client).is_empty(), "nothing could be left");
+        let engine = engine_of(&here).expect("an engine");
+        kill_process(Pid::from_raw(engine as i32).expect("a process id"), Signal::KILL).expect("kill the engine");
+        resume_unwind(Box::new("the test fails"));
+    });
+    assert!(failed.is_err() && !parent.is_empty());
+    assert_eq!(cgroups(&parent), Vec::<PathBuf>::new());
 }
 
 #[test]
