@@ -251,26 +251,24 @@ impl Bottle {
     /// # Errors
     /// Something could not be removed.
     pub fn shutdown(mut self) -> Result<(), Error> {
-        match self.end() {
-            Some(Exit::Code(0)) | None => Ok(()),
-            Some(_) => Err(Error::Refused {
-                doing: format!("end the bottle `{}`", self.name),
-                why: "something of it is left on the machine".to_owned(),
-                errno: None,
-                hint: Some("`bottleship doctor` shows what, `bottleship doctor --fix` removes it".to_owned()),
-            }),
+        if self.end() {
+            return Ok(());
         }
+        Err(Error::Refused {
+            doing: format!("end the bottle `{}`", self.name),
+            why: "something of it is left on the machine".to_owned(),
+            errno: None,
+            hint: Some("`bottleship doctor` shows what, `bottleship doctor --fix` removes it".to_owned()),
+        })
     }
 
-    /// Closes the lifeline and waits for the keeper; `None` when that was done before.
-    fn end(&mut self) -> Option<Exit> {
-        drop(self.lifeline.take()?);
+    /// Closes the lifeline and waits for the keeper. Whether nothing of the bottle is left.
+    fn end(&mut self) -> bool {
+        let Some(lifeline) = self.lifeline.take() else { return true };
+        drop(lifeline);
         let exit = process::wait(self.keeper.fd.as_fd()).ok();
-        if exit != Some(Exit::Code(0)) {
-            // The keeper was killed: PID 1 has died with it, and only we are left to take the cgroups away.
-            doctor::clean(&self.name);
-        }
-        exit
+        // The keeper was killed: PID 1 dies with it, and only we are left to take the cgroups away.
+        exit == Some(Exit::Code(0)) || doctor::clean(&self.name)
     }
 }
 

@@ -160,6 +160,11 @@ impl Hierarchies {
             .collect()
     }
 
+    /// Lets go on what was frozen in the bottle's cgroups: see [`thaw`].
+    pub fn thaw(&self) {
+        self.directories().for_each(|(_, dir)| thaw(&dir));
+    }
+
     /// Ends whatever is still in the bottle's cgroups and removes them. The hierarchies that could not be cleaned come back.
     pub fn remove(&self) -> Vec<kernel::Error> {
         self.directories().filter_map(|(_, dir)| remove_tree(&dir).err()).collect()
@@ -383,31 +388,44 @@ pub fn children(dir: &Path) -> Vec<PathBuf> {
     names.into_iter().map(|name| dir.join(name)).filter(|path| path.is_dir()).collect()
 }
 
+/// How long what is in a cgroup may take to die and to leave it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Kills what is in a cgroup and removes it with all below it.
 ///
 /// # Errors
-/// EBUSY when something in it does not die (a process in uninterruptible sleep).
+/// ETIMEDOUT when something in it does not die (a process in uninterruptible sleep).
 pub fn remove_tree(dir: &Path) -> kernel::Result<()> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    for pid in processes(dir) {
-        // One that has ended meanwhile is as good; one that stays makes the removal fail, and that is told.
-        let _ = process::kill(pid, Duration::from_secs(5));
-    }
-    remove_empty(dir)
+    // Not once: who was about to make one more process or cgroup when we looked has made it now. And a process that has just been reaped leaves its
+    // cgroup a moment later.
+    poll::until("a cgroup to be empty", PATIENCE, || {
+        thaw(dir);
+        for pid in processes(dir) {
+            // One that has ended meanwhile is as good; one that stays makes the removal fail, and that is told.
+            let _ = process::kill(pid, PATIENCE);
+        }
+        match remove_empty(dir) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno == Errno::EBUSY => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
 }
 
 fn remove_empty(dir: &Path) -> kernel::Result<()> {
-    for child in children(dir) {
-        remove_empty(&child)?;
+    children(dir).iter().try_for_each(|child| remove_empty(child))?;
+    fs::remove_dir(dir)
+}
+
+/// Lets go on what is frozen in a cgroup of v1 and below it: a process that is frozen there dies of no signal, and who waits for its end waits for ever.
+/// On v2 the kernel takes care of that.
+pub fn thaw(dir: &Path) {
+    let state = dir.join("freezer.state");
+    if fs::read(&state).is_ok_and(|now| now.trim() != "THAWED") {
+        // Where it is refused, the removal fails and says so.
+        let _ = fs::write_once(&state, "THAWED");
     }
-    // A process that has just been reaped leaves its cgroup a moment later.
-    poll::until("a cgroup to be empty", Duration::from_secs(5), || match fs::remove_dir(dir) {
-        Ok(()) => Ok(true),
-        Err(error) if error.errno == Errno::EBUSY => Ok(false),
-        Err(error) => Err(error),
-    })
+    children(dir).iter().for_each(|child| thaw(child));
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::ceiling::Hierarchies;
 use super::state::{self, State};
 use super::{Abilities, Bottle, Error, Mode, Spec, ids, uplink};
-use crate::kernel::{exec, idmap, process, socket};
+use crate::kernel::{exec, idmap, poll, process, socket};
 
 mod residue;
 
@@ -55,13 +56,15 @@ pub fn abilities() -> Result<Abilities, Error> {
     Ok(abilities)
 }
 
-/// Removes what is left of one bottle on the machine, if it does not run.
-pub fn clean(name: &str) {
-    if let Ok(state) = State::of(name)
-        && !state.running()
-    {
-        residue::clean_bottle(state.dir());
-    }
+/// How long a PID 1 whose keeper was killed may take to notice; it has its signal already.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Removes what is left of one bottle on the machine, unless somebody else runs it by now. Whether nothing is left.
+pub fn clean(name: &str) -> bool {
+    let Ok(state) = State::of(name) else { return true };
+    // PID 1 holds the lock a moment longer than its keeper, the longer the more there is to do on the machine.
+    let ended = poll::until("the end of the bottle's PID 1", PATIENCE, || Ok(!state.running()));
+    ended.is_ok() && residue::clean_bottle(state.dir())
 }
 
 /// Removes the state of a bottle that does not run: its hosts' files and its journal.

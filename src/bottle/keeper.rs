@@ -14,13 +14,16 @@ use super::uplink::Uplink;
 use super::world::{Layout, Trees, World};
 use super::{Abilities, Error, Internet, Mode, Spec, abilities, ceiling, doctor, ids, init, seed, share, state, uplink, world};
 use crate::journal::Recorder;
-use crate::kernel::process::{self, Process};
+use crate::kernel::process::{self, Process, Signal};
 use crate::kernel::{exec, inode, poll, reaper, socket, xray};
 
 mod hosts;
 
 /// How long PID 1 or a host may take to answer before the boot counts as failed. Booting takes well under a second on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long all may take to die before a look whether something is frozen; the first look is soon enough not to be felt.
+const THAWING: Duration = Duration::from_millis(50);
 
 /// The life of the keeper of the bottle `name`, whose client is on descriptor 3; `applets` are the names that our program answers to in
 /// hosts. Gives the exit code.
@@ -382,6 +385,11 @@ impl Keeper {
 
     /// Ends everything. Why something could not be removed comes back.
     fn end(&mut self) -> Vec<crate::kernel::Error> {
+        // PID 1 is gone when all are that it sees. One that was frozen, or is by a neighbour that still lives, has to be thawed for it.
+        let killed = process::signal(self.init.fd.as_fd(), Signal::SIGKILL as i32);
+        while killed.is_ok() && poll::readable(&[self.init.fd.as_fd()], Some(THAWING)).is_ok_and(|ready| ready.is_empty()) {
+            self.world.hierarchies.thaw();
+        }
         process::end(self.init.fd.as_fd());
         let mut left = self.world.hierarchies.remove();
         left.extend(self.uplink.take().and_then(|uplink| uplink.close().err()));

@@ -13,8 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A prompt that runs a script which does not end, in a bottle of its own.
 pub fn start(sandbox: &Sandbox) -> Child {
+    start_script(sandbox, "sleep 600\n")
+}
+
+/// A prompt that runs a script in a bottle of its own.
+pub fn start_script(sandbox: &Sandbox, lines: &str) -> Child {
     let script = sandbox.path().join("script");
-    fs::write(&script, "sleep 600\n").expect("write the script");
+    fs::write(&script, lines).expect("write the script");
     let mut command = std::process::Command::new(binary());
     command.env("BOTTLESHIP_STATE", sandbox.state()).args(["run", "--plain"]).arg(script);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -54,6 +54,13 @@ impl Residue {
         Residue { kind, what: what.into(), bottle: bottle.map(Path::to_owned), remedy }
     }
 
+    /// Lets go on what is frozen in it. Before any of it is removed: processes that wait for a frozen one's end do not die either.
+    fn thaw(&self) {
+        if let Remedy::RemoveCgroup(dir) = &self.remedy {
+            ceiling::thaw(dir);
+        }
+    }
+
     /// Takes it away.
     ///
     /// # Errors
@@ -111,14 +118,18 @@ fn everything() -> Result<Vec<Residue>, Error> {
 /// # Errors
 /// As [`find`].
 pub fn clean_all(scope: Scope) -> Result<Vec<(Residue, kernel::Error)>, Error> {
-    Ok(find(scope)?.into_iter().filter_map(|one| one.remove().err().map(|error| (one, error))).filter(|(_, error)| !gone(error)).collect())
+    let left = find(scope)?;
+    left.iter().for_each(Residue::thaw);
+    Ok(left.into_iter().filter_map(|one| one.remove().err().map(|error| (one, error))).filter(|(_, error)| !gone(error)).collect())
 }
 
-/// Removes what is left of one dead bottle.
-pub fn clean_bottle(folder: &Path) {
-    // What cannot be removed is found again.
+/// Removes what is left of one dead bottle. Whether all of it is gone.
+pub fn clean_bottle(folder: &Path) -> bool {
     let ours = |one: &Residue| one.bottle.as_deref() == Some(folder) || one.remedy == Remedy::ForwardNoMore;
-    find(Scope::Own).unwrap_or_default().iter().filter(|one| ours(one)).for_each(|one| drop(one.remove()));
+    let left: Vec<Residue> = find(Scope::Own).unwrap_or_default().into_iter().filter(ours).collect();
+    left.iter().for_each(Residue::thaw);
+    // Each is tried; what cannot be removed is found again.
+    left.iter().filter(|one| one.remove().is_err_and(|error| !gone(&error))).count() == 0
 }
 
 /// What another removal took along is no failure.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::root;
-use crate::chaos::{family, script_runs, start};
-use crate::support::{Output, Sandbox, eventually, wait};
+use crate::chaos::{family, script_runs, start, start_script};
+use crate::support::{Output, Sandbox, eventually, skip, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -38,6 +38,60 @@ fn a_killed_keeper() {
     // The prompt has seen it and has taken away what the keeper could not.
     sandbox.bottleship(["doctor", "--left"]).succeeds();
     next_start_works(&sandbox);
+}
+
+/// PID 1 outlives its keeper by as long as it has to do: with many containers, and more of them being made, that is a while.
+#[test]
+fn a_killed_keeper_of_many_containers() {
+    if !root("a_killed_keeper_of_many_containers") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let lines = "docker pull -q busybox > /dev/null\nwhile :; do docker run -d --network none busybox sleep 10000 > /dev/null; done\n";
+    let mut prompt = start_script(&sandbox, lines);
+    let sleeps = |pid: &u32| script_runs(&[*pid]);
+    let members = eventually("twenty containers", Duration::from_secs(120), || {
+        let members = family(prompt.id());
+        (members.iter().filter(|pid| sleeps(pid)).count() >= 20).then_some(members)
+    });
+    let keeper = members.iter().find(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "keeper"));
+    kill_process(Pid::from_raw(*keeper.expect("a keeper") as i32).unwrap(), Signal::KILL).unwrap();
+    assert!(wait(&mut prompt, PATIENCE).is_some(), "the prompt hangs after the keeper was killed");
+    // The prompt has waited for the end of all, and has taken away what was left.
+    sandbox.bottleship(["doctor", "--left"]).succeeds();
+    next_start_works(&sandbox);
+}
+
+/// On cgroup v1 a frozen process dies of no signal: it has to be thawed, or the bottle never ends.
+#[test]
+fn a_bottle_with_a_frozen_process_ends() {
+    let frozen = "/sys/fs/cgroup/freezer/frozen";
+    if !root("a_bottle_with_a_frozen_process_ends") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let lines = format!(
+        "[ -d /sys/fs/cgroup/freezer ] || frozen=none\n[ \"$frozen\" = none ] || mkdir {frozen}\nsleep 1000 &\n\
+         [ \"$frozen\" = none ] || {{ echo $! > {frozen}/cgroup.procs; echo FROZEN > {frozen}/freezer.state; }}\n\
+         [ \"$frozen\" = none ] || {{ until grep -q FROZEN {frozen}/freezer.state; do :; done; frozen=yes; }}\necho frozen: $frozen\n"
+    );
+    let output = sandbox.bottleship(["--plain"]).input(&lines).patience(PATIENCE).succeeds();
+    if output.stdout.contains("frozen: none") {
+        skip("a_bottle_with_a_frozen_process_ends", "the machine has no freezer of cgroup v1");
+    } else {
+        assert!(output.stdout.contains("frozen: yes"), "{output}");
+    }
+    sandbox.bottleship(["doctor", "--left"]).succeeds();
+    // Nor is it in the way of who cleans up after a killed keeper.
+    let mut prompt = start_script(&sandbox, &format!("{lines}sleep 2000\n"));
+    let named =
+        |pid: &u32, word: &str| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == format!("sleep\0{word}\0").as_bytes());
+    let members =
+        eventually("the script", PATIENCE, || Some(family(prompt.id())).filter(|members| members.iter().any(|pid| named(pid, "2000"))));
+    let keeper = members.iter().find(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "keeper"));
+    kill_process(Pid::from_raw(*keeper.expect("a keeper") as i32).unwrap(), Signal::KILL).unwrap();
+    assert!(wait(&mut prompt, PATIENCE).is_some(), "the prompt hangs after the keeper was killed");
+    sandbox.bottleship(["doctor", "--left"]).succeeds();
 }
 
 #[test]
