@@ -139,7 +139,8 @@ impl Confined {
 
     fn entered(&self, words: &[&str]) -> Call {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.engine.process.id())).expect("its children");
-        let mut there = vec!["-t", children.trim(), "-n"];
+        // With the processes: what is started there and goes on has to go with them.
+        let mut there = vec!["-t", children.trim(), "-n", "-p", "-m"];
         if rights() != Rights::Root {
             there.extend(["-U", "--preserve-credentials"]);
         }
