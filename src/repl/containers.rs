@@ -164,8 +164,13 @@ fn ports(one: &Value, knock: &mut dyn FnMut(&str, u16) -> bool) -> Vec<String> {
         .into_iter()
         .flatten()
         .find_map(|(_, endpoint)| endpoint["address"].as_str().filter(|address| !address.is_empty()));
-    for place in published {
+    for place in &published {
         let inner = port(place);
+        let twin = |other: &&Value| other["address"] == "0.0.0.0" && port(other) == inner && other["host_port"] == place["host_port"];
+        if place["address"] == "::" && published.iter().any(twin) {
+            // The same in IPv6: told once is enough.
+            continue;
+        }
         let outer = format!("{}:{}", place["address"].as_str().unwrap_or_default(), place["host_port"]);
         let Some(number) = inner.strip_suffix("/tcp").and_then(|number| number.parse::<u16>().ok()) else { continue };
         said.push(match own.map(|address| (knock(address, number), knock("127.0.0.1", number))) {
@@ -222,11 +227,13 @@ mod tests {
     #[test]
     fn a_port_and_a_name_have_reasons_too() {
         let one = json!({"name": "web", "status": "running", "running": true, "pid": 7, "exposed": ["80/tcp", "443/tcp"], "health": "none",
-            "networks": {"bridge": {"address": "172.17.0.2"}}, "ports": [{"port": "80/tcp", "address": "0.0.0.0", "host_port": 8080}]});
+            "networks": {"bridge": {"address": "172.17.0.2"}},
+            "ports": [{"port": "80/tcp", "address": "0.0.0.0", "host_port": 8080}, {"port": "80/tcp", "address": "::", "host_port": 8080}]});
         let said = told(&one, &[("172.17.0.2", 80)]);
         for says in ["no names", "443/tcp is exposed, which is a remark", "80/tcp is published at 0.0.0.0:8080, and somebody answers"] {
             assert!(said.contains(says), "{says}: {said}");
         }
+        assert_eq!(said.matches("is published at").count(), 1, "{said}");
         assert!(told(&one, &[("127.0.0.1", 80)]).contains("listens on 127.0.0.1 of the container alone"));
         assert!(told(&one, &[]).contains("nobody listens on 80"));
     }

@@ -25,6 +25,7 @@ use crate::kernel;
 use crate::kernel::netlink::nft::rule::Protocol;
 use crate::kernel::socket;
 use crate::net::bridge::{Bridge, Published};
+use crate::net::interface::has_ipv6;
 
 /// How long a silent client of a UDP port is remembered.
 const SILENT: Duration = Duration::from_secs(90);
@@ -217,12 +218,14 @@ struct NotOpen {
 /// A port that is open: where, and the task that hands on.
 type Open = (SocketAddr, JoinHandle<()>);
 
-/// The host's addresses that a binding means, each with the container's that it leads to: without an address all of the host's, of IPv6 only where the
-/// container has such an address too.
-fn places(address: &str, inside: &[IpAddr]) -> Result<Vec<(IpAddr, IpAddr)>, String> {
+/// The host's addresses that a binding means, each with the container's that it leads to: without an address all of the host's. Those of IPv6 (where the
+/// host has it at all: `ipv6`) lead to a container without such an address too, as with dockerd: its clients are served by the proxy.
+fn places(address: &str, inside: &[IpAddr], ipv6: bool) -> Result<Vec<(IpAddr, IpAddr)>, String> {
     if address.is_empty() {
         let every = |ipv6| if ipv6 { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
-        return Ok(inside.iter().map(|inside| (every(inside.is_ipv6()), *inside)).collect());
+        let four = inside.first().filter(|_| ipv6 && inside.iter().all(IpAddr::is_ipv4));
+        let own = inside.iter().map(|inside| (every(inside.is_ipv6()), *inside));
+        return Ok(own.chain(four.map(|four| (every(true), *four))).collect());
     }
     let outer: IpAddr = address.parse().map_err(|_| format!("invalid IP address: {address}"))?;
     let target = inside.iter().find(|one| one.is_ipv6() == outer.is_ipv6()).or(inside.first());
@@ -233,7 +236,7 @@ async fn open((address, host_port): (&str, &str), port: &str, inside: &[IpAddr])
     let shown = if address.is_empty() { "0.0.0.0" } else { address };
     let not_open = |message: String, taken| NotOpen { address: shown.to_owned(), port: host_port.to_owned(), taken, message };
     let (inner, udp) = number(port).map_err(|fault| not_open(fault.message, false))?;
-    let places = places(address, inside).map_err(|wrong| not_open(wrong, false))?;
+    let places = places(address, inside, has_ipv6()).map_err(|wrong| not_open(wrong, false))?;
     let (first, last) = range(host_port).ok_or_else(|| not_open(format!("invalid port specification: \"{host_port}\""), false))?;
     let mut message = (String::new(), false);
     let attempts = if first == 0 { ATTEMPTS } else { 1 };
@@ -366,12 +369,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_without_an_address_is_open_where_the_container_has_one() {
+    fn a_port_without_an_address_is_open_everywhere_and_leads_to_what_the_container_has() {
         let (four, six): (IpAddr, IpAddr) = ("172.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
-        let shown = |address: &str, inside: &[IpAddr]| {
-            places(address, inside).map(|all| all.iter().map(|(outer, inner)| format!("{outer}>{inner}")).collect::<Vec<_>>().join(" "))
+        let on = |address: &str, inside: &[IpAddr], ipv6| {
+            places(address, inside, ipv6)
+                .map(|all| all.iter().map(|(outer, inner)| format!("{outer}>{inner}")).collect::<Vec<_>>().join(" "))
         };
-        assert_eq!(shown("", &[four]).unwrap(), "0.0.0.0>172.18.0.2");
+        let shown = |address: &str, inside: &[IpAddr]| on(address, inside, true);
+        assert_eq!(shown("", &[four]).unwrap(), "0.0.0.0>172.18.0.2 ::>172.18.0.2");
+        assert_eq!(on("", &[four], false).unwrap(), "0.0.0.0>172.18.0.2", "a host without IPv6");
+        assert_eq!(shown("", &[six]).unwrap(), "::>fd00::2", "IPv4 leads to nothing");
+        assert_eq!(shown("0.0.0.0", &[four]).unwrap(), "0.0.0.0>172.18.0.2");
         assert_eq!(shown("", &[four, six]).unwrap(), "0.0.0.0>172.18.0.2 ::>fd00::2");
         assert_eq!(shown("127.0.0.1", &[four, six]).unwrap(), "127.0.0.1>172.18.0.2");
         assert_eq!(shown("::1", &[four, six]).unwrap(), "::1>fd00::2");

@@ -141,6 +141,42 @@ fn published_ports_lead_to_addresses_of_ipv6_and_nothing_else_does() {
     assert!(!here.host("ip -o link").stdout.contains(" br-"), "nothing of a network is left");
 }
 
+/// As with dockerd and its proxy: the container has no IPv6, its published port has.
+#[test]
+fn a_published_port_is_open_in_ipv6_also_where_the_container_has_none() {
+    if !docker("a_published_port_is_open_in_ipv6_also_where_the_container_has_none") {
+        return;
+    }
+    let here = Confined::start();
+    here.host("ip link set lo up");
+    let server = ["-d", "--name", "server", "-p", "8080:80", "-p", "127.0.0.1:8081:80", "-p", "5353:53/udp", "base:1", "sh", "-c", SERVE];
+    here.said(&[&["run"][..], &server].concat());
+    let both = "53/udp -> 0.0.0.0:5353\n53/udp -> [::]:5353\n80/tcp -> 0.0.0.0:8080\n80/tcp -> 127.0.0.1:8081\n80/tcp -> [::]:8080\n";
+    assert_eq!(here.said(&["port", "server"]), both);
+    let listed = here.said(&["ps", "--format", "{{.Ports}}"]);
+    for part in ["0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp", "127.0.0.1:8081->80/tcp", "0.0.0.0:5353->53/udp", "[::]:5353->53/udp"] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    let bindings =
+        here.said(&["inspect", "-f", "{{range index .NetworkSettings.Ports \"53/udp\"}}{{.HostIp}} {{.HostPort}};{{end}}", "server"]);
+    assert_eq!(bindings, "0.0.0.0 5353;:: 5353;\n");
+    eventually("an answer", PATIENCE, || (here.host(&get("::1 8080")).stdout == "hello\n").then_some(()));
+    assert_eq!(here.host(&get("127.0.0.1 8080")).stdout, "hello\n");
+    assert_eq!(
+        (here.neighbour(&get("fd99::1 8080")).stdout, here.neighbour(&get("10.9.9.1 8080")).stdout),
+        ("hello\n".into(), "hello\n".into())
+    );
+    assert_eq!(here.host(&get("::1 8081")).stdout, "", "an address of IPv4 was said");
+    // One program of the host in the way of one of both is in the way of the port.
+    here.host("busybox httpd -h / -p '[::1]:8082'");
+    let taken = here.fails(&["run", "--rm", "-p", "8082:80", "base:1", "true"], 125);
+    assert!(taken.contains("failed to bind host port for [::]:8082:") && taken.contains("address already in use"), "{taken}");
+    here.said(&["rm", "-f", "server"]);
+    for address in ["::1", "127.0.0.1"] {
+        assert_eq!(here.host(&get(&format!("{address} 8080"))).stdout, "", "closed again");
+    }
+}
+
 #[test]
 fn the_default_bridge_has_ipv6_where_daemon_json_says_so() {
     if !docker("the_default_bridge_has_ipv6_where_daemon_json_says_so") {
@@ -169,6 +205,8 @@ fn a_machine_without_ipv6_says_so() {
     assert!(!here.said(&["network", "ls"]).contains("six"));
     here.said(&["network", "create", "four"]);
     assert!(here.said(&run("four", &["base:1", "ip", "-4", "addr"])).contains("172.18.0.2/16"));
+    here.said(&["run", "-d", "--name", "server", "-p", "8080:80", "base:1", "sleep", "1000"]);
+    assert_eq!(here.said(&["port", "server"]), "80/tcp -> 0.0.0.0:8080\n");
 }
 
 #[test]
