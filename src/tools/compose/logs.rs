@@ -11,6 +11,9 @@ use crate::tools::docker::failure::{Failure, Result};
 use crate::tools::docker::line::Given;
 use crate::tools::docker::system::moment;
 
+/// All of a log goes to standard output, as with the real tool: so that `| grep` finds what was written to standard error too.
+const STDOUT: u8 = 1;
+
 /// Shows it.
 pub fn run(session: &Session, given: &Given) -> Result {
     let scene = Scene::new(session)?;
@@ -34,7 +37,7 @@ pub fn run(session: &Session, given: &Given) -> Result {
     let mut printer = Printer::new(scene.colours() && !given.on("no-color"), !given.on("no-log-prefix"), &names);
     if !reading.follow {
         for one in &found {
-            follow::read(session, &one.id, &reading, &mut |stream, line| printer.line(one.short_name(), stream, &line))?;
+            follow::read(session, &one.id, &reading, &mut |_, line| printer.line(one.short_name(), STDOUT, &line))?;
         }
         return Ok(());
     }
@@ -48,9 +51,9 @@ pub fn run(session: &Session, given: &Given) -> Result {
     while !alive.is_empty() {
         let Ok(message) = messages.recv() else { return Ok(()) };
         match message {
-            Message::Line(id, stream, line) => {
+            Message::Line(id, _, line) => {
                 if let Some(one) = found.iter().find(|one| one.id == id) {
-                    printer.line(one.short_name(), stream, &line);
+                    printer.line(one.short_name(), STDOUT, &line);
                 }
             }
             Message::Drained(id) => drop(alive.remove(&id)),

@@ -82,10 +82,11 @@ fn logs_are_prefixed_and_cut_as_wanted() {
     project.up(&[]);
     project.compose(&["wait", "web", "worker"]).succeeds();
     let told = project.compose(&["logs"]).succeeds();
-    assert_eq!(
-        (told.stdout.as_str(), told.stderr.as_str()),
-        ("web-1     | one\nweb-1     | two\nworker-1  | work\n", "web-1     | three\n")
-    );
+    // Two streams of a program keep their own order, and nobody knows that between them.
+    let mut of_web: Vec<&str> = told.stdout.lines().take(3).collect();
+    of_web.sort_unstable();
+    assert_eq!((of_web, told.stderr.as_str()), (vec!["web-1     | one", "web-1     | three", "web-1     | two"], ""), "{told}");
+    assert!(told.stdout.ends_with("\nworker-1  | work\n"), "{told}");
     assert_eq!(project.compose(&["logs", "--tail", "1", "--no-log-prefix", "worker"]).succeeds().stdout, "work\n");
     let followed = project.compose(&["--ansi", "always", "logs", "-f", "worker"]).succeeds();
     assert_eq!(followed.stdout, "\x1b[36mworker-1  | \x1b[0mwork\n", "it ends with the container");
