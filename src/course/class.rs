@@ -19,6 +19,8 @@ pub struct Summary {
     pub pass: usize,
     pub review: usize,
     pub rejected: usize,
+    /// Those that could not be graded, which is not the learners' doing.
+    pub error: usize,
     /// By unit; what belongs to none (it could not be read) is last, under an empty name.
     pub units: Vec<UnitSummary>,
     pub suspicions: Vec<Suspicion>,
@@ -37,6 +39,8 @@ pub struct UnitSummary {
     pub nothing: usize,
     pub review: usize,
     pub rejected: usize,
+    /// Those that could not be graded, which is not the learners' doing.
+    pub error: usize,
     /// Facts that did not hold at the end, as `step/fact`, the most frequent first.
     pub facts: Vec<(String, usize)>,
     /// Steps that were never checked.
@@ -58,7 +62,7 @@ pub struct Suspicion {
 pub fn mark_copies(grades: &mut [Grade]) {
     let twins: Vec<Option<String>> = (0..grades.len()).map(|at| twin(grades, at).map(|twin| twin.file.clone())).collect();
     for (grade, twin) in grades.iter_mut().zip(twins) {
-        if let Some(file) = twin.filter(|_| grade.result != Standing::Rejected) {
+        if let Some(file) = twin.filter(|_| grade.result.is_graded()) {
             grade.result = Standing::Review;
             grade.why = format!("was made with the seed of {file}: one of them is a copy");
         }
@@ -68,7 +72,7 @@ pub fn mark_copies(grades: &mut [Grade]) {
 /// Another grade, not rejected, of the same unit and the same seed.
 pub fn twin(grades: &[Grade], at: usize) -> Option<&Grade> {
     let mine = grades.get(at).filter(|grade| !grade.seed.is_empty())?;
-    let mut others = grades.iter().enumerate().filter(|(other, grade)| *other != at && grade.result != Standing::Rejected);
+    let mut others = grades.iter().enumerate().filter(|(other, grade)| *other != at && grade.result.is_graded());
     others.find(|(_, other)| other.unit == mine.unit && other.seed == mine.seed).map(|(_, other)| other)
 }
 
@@ -84,6 +88,7 @@ pub fn summary(grades: &[Grade], typed: &[Vec<String>]) -> Summary {
         pass: count(Standing::Pass),
         review: count(Standing::Review),
         rejected: count(Standing::Rejected),
+        error: count(Standing::Error),
         units: units.into_iter().map(|((_, unit), grades)| unit_summary(unit, &grades)).collect(),
         suspicions: suspicions(grades, typed),
     }
@@ -95,13 +100,14 @@ fn unit_summary(unit: &str, grades: &[&Grade]) -> UnitSummary {
     for grade in grades {
         match grade.result {
             Standing::Rejected => sum.rejected += 1,
+            Standing::Error => sum.error += 1,
             Standing::Review => sum.review += 1,
             Standing::Pass if grade.points == grade.of => sum.passed += 1,
             Standing::Pass if grade.points > 0 => sum.partly += 1,
             Standing::Pass => sum.nothing += 1,
         }
         // What was rejected says nothing about the lab.
-        for step in grade.steps.iter().filter(|_| grade.result != Standing::Rejected) {
+        for step in grade.steps.iter().filter(|_| grade.result.is_graded()) {
             let of_step = |name: &String| format!("{}/{name}", step.step);
             step.failed.iter().for_each(|fact| *facts.entry(of_step(fact)).or_insert(0) += 1);
             step.mistakes.iter().for_each(|mistake| *mistakes.entry(of_step(mistake)).or_insert(0) += 1);
@@ -136,7 +142,7 @@ fn suspicions(grades: &[Grade], typed: &[Vec<String>]) -> Vec<Suspicion> {
             let others = grades.iter().zip(typed).enumerate().filter(|(other, _)| *other != at);
             others.map(|(_, pair)| pair).find(|(other, theirs)| other.unit == grade.unit && other.seed != grade.seed && *theirs == lines)
         });
-        if let (Some((other, lines)), true) = (twin, grade.result != Standing::Rejected) {
+        if let (Some((other, lines)), true) = (twin, grade.result.is_graded()) {
             add(grade, format!("types the same {} lines as {}", lines.len(), other.file));
         }
     }

@@ -18,6 +18,8 @@ use super::view::{StepState, Verdict};
 
 #[cfg(test)]
 pub mod fuzzed;
+#[cfg(test)]
+mod tests;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -97,6 +99,8 @@ pub enum Standing {
     Review,
     /// It is no submission, was changed, or does not replay.
     Rejected,
+    /// It could not be graded, which is not the learner's doing: the lab's file is broken, or its world cannot be had here.
+    Error,
 }
 
 impl Standing {
@@ -106,7 +110,38 @@ impl Standing {
             Standing::Pass => "pass",
             Standing::Review => "review",
             Standing::Rejected => "rejected",
+            Standing::Error => "error",
         }
+    }
+
+    /// Whether the lines were replayed to the end.
+    pub fn is_graded(self) -> bool {
+        matches!(self, Standing::Pass | Standing::Review)
+    }
+}
+
+/// Why there are no points: whose doing it is, and the reason.
+struct Stopped {
+    result: Standing,
+    why: String,
+}
+
+impl From<String> for Stopped {
+    /// The submission's.
+    fn from(why: String) -> Self {
+        Stopped { result: Standing::Rejected, why }
+    }
+}
+
+impl Stopped {
+    /// The grader's: its course, or its machine.
+    fn of_grader(error: &Error) -> Self {
+        Stopped { result: Standing::Error, why: error.to_string().replace('\n', "; ") }
+    }
+
+    /// A unit that is not there is what a submission asks for wrongly; one whose file has mistakes is the grader's.
+    fn of_course(error: &Error) -> Self {
+        if matches!(error, Error::Unknown { .. }) { error.to_string().into() } else { Stopped::of_grader(error) }
     }
 }
 
@@ -238,20 +273,20 @@ fn blank(file: &Path) -> Grade {
 /// Grades the submission in `bytes`.
 pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Grade {
     let mut grade = blank(file);
-    if let Err(why) = try_grade(&mut grade, bytes, course, open) {
-        grade.result = Standing::Rejected;
+    if let Err(stopped) = try_grade(&mut grade, bytes, course, open) {
+        grade.result = stopped.result;
         grade.points = 0;
-        grade.why = why;
+        grade.why = stopped.why;
     }
     grade
 }
 
-fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>) -> Result<(), String> {
+fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>) -> Result<(), Stopped> {
     let submission = Submission::parse(bytes)?;
     (grade.name, grade.unit, grade.seed) = (submission.name.clone(), submission.unit.clone(), submission.seed.clone());
-    let entry = course.entry(&submission.unit).map_err(|error| error.to_string())?;
+    let entry = course.entry(&submission.unit).map_err(|error| Stopped::of_course(&error))?;
     if course.digest(entry) != submission.digest {
-        return Err("it was made with another version of this unit".to_owned());
+        return Err("it was made with another version of this unit".to_owned().into());
     }
     grade.of = entry.example.points();
     let lines: Vec<String> = submission.lines.iter().map(|line| line.line.clone()).collect();
@@ -263,11 +298,11 @@ fn try_grade(grade: &mut Grade, bytes: &[u8], course: &Course, open: Opener<'_>)
     if let Some(claim) =
         submission.verdicts.iter().find(|claim| claim.state == StepState::Done && claim.points > 0 && !passed(&grade.steps, &claim.step))
     {
-        return Err(format!("the step `{}` is said to pass, and does not when its lines are typed again", claim.step));
+        return Err(format!("the step `{}` is said to pass, and does not when its lines are typed again", claim.step).into());
     }
     let other = format!("second-{}", submission.seed);
-    let mine = course.unit(&submission.unit, &submission.seed).map_err(|error| error.to_string())?.1;
-    let theirs = course.unit(&submission.unit, &other).map_err(|error| error.to_string())?.1;
+    let parameters = |seed: &str| course.unit(&submission.unit, seed).map(|(_, params)| params).map_err(|error| Stopped::of_course(&error));
+    let (mine, theirs) = (parameters(&submission.seed)?, parameters(&other)?);
     let translated: Vec<String> = lines.iter().map(|line| translate(line, &mine, &theirs)).collect();
     let second: u32 = replay(&submission, &translated, &other, open)?.iter().map(|step| step.points).sum();
     grade.second = Some(second);
@@ -283,8 +318,8 @@ fn passed(steps: &[StepGrade], id: &str) -> bool {
 }
 
 /// Types the lines in a fresh world; gives each step the best that a check of it found.
-fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_>) -> Result<Vec<StepGrade>, String> {
-    let mut session = open(&submission.unit, seed).map_err(|error| error.to_string())?;
+fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_>) -> Result<Vec<StepGrade>, Stopped> {
+    let mut session = open(&submission.unit, seed).map_err(|error| Stopped::of_grader(&error))?;
     let mut steps: Vec<StepGrade> = session
         .unit()
         .steps
@@ -314,8 +349,8 @@ fn replay(submission: &Submission, lines: &[String], seed: &str, open: Opener<'_
             Err(_) => {}
         }
     }
-    session.end().map_err(|error| error.to_string())?;
-    failed.map_or(Ok(steps), Err)
+    session.end().map_err(|error| Stopped::of_grader(&error))?;
+    failed.map_or(Ok(steps), |why: String| Err(why.into()))
 }
 
 fn keep_best(steps: &mut [StepGrade], check: &super::view::CheckView) {
@@ -353,126 +388,4 @@ fn translate(line: &str, mine: &Params, theirs: &Params) -> String {
         rest = &rest[letter.len_utf8()..];
     }
     translated
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::library::CourseFile;
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn submission() -> (Course, Submission) {
-        let text = "id: p/s\ntitle: T\nparams: {token: {hex: 8}}\nsteps: [{id: s, goal: g, facts: [{id: f, kind: exists, of: file//x, fail: f}]}]\n";
-        let file = CourseFile { content: text.as_bytes().to_vec(), executable: false };
-        let course = Course::from_files(BTreeMap::from([("labs/p/s/lab.yaml".into(), file)])).unwrap();
-        let state = tempfile::tempdir().unwrap();
-        let mut progress = Progress::open(state.path(), "ada").unwrap();
-        progress.unit(&course, "p/s");
-        let typed = |line: &str, verb| Typed {
-            unit: "p/s".into(),
-            attempt: 0,
-            step: "s".into(),
-            host: "bench".into(),
-            line: line.into(),
-            anew: false,
-            verb,
-            steered: false,
-        };
-        progress.typed(typed("touch /x", false)).unwrap();
-        progress.typed(typed(":check", true)).unwrap();
-        let submission = Submission::of(&course, &progress, "s", None).unwrap();
-        (course, submission)
-    }
-
-    /// Nobody's world is opened for a file that is no whole, unchanged submission.
-    fn refused(course: &Course, bytes: &[u8]) -> String {
-        let grade = grade(Path::new("x"), bytes, course, &mut |_, _| panic!("a world was opened for it"));
-        assert_eq!((grade.result, grade.points), (Standing::Rejected, 0));
-        grade.why
-    }
-
-    #[test]
-    fn a_submission_names_nobody_and_reads_back() {
-        let (_, submission) = submission();
-        let text = submission.text();
-        assert!(!text.contains("ada"), "{text}");
-        assert_eq!(Submission::parse(text.as_bytes()).unwrap(), submission);
-    }
-
-    #[test]
-    fn tampered_truncated_and_cross_seed_files_are_rejected() {
-        let (course, submission) = submission();
-        let text = submission.text();
-        assert!(refused(&course, text.replace("touch", "cat").as_bytes()).contains("changed"));
-        assert!(refused(&course, text.replace(&submission.seed, "other").as_bytes()).contains("changed"));
-        for cut in [0, 1, text.len() / 2, text.len() - 3] {
-            assert!(refused(&course, &text.as_bytes()[..cut]).contains("is no submission"), "cut at {cut}");
-        }
-        let resealed = Submission { digest: "0".repeat(32), ..submission.clone() }.sealed();
-        assert!(refused(&course, resealed.text().as_bytes()).contains("another version"));
-        let other = Submission { unit: "p/none".to_owned(), ..submission }.sealed();
-        assert!(refused(&course, other.text().as_bytes()).contains("there is no lesson or lab"));
-    }
-
-    /// Every field that stands in the file, changed by itself.
-    #[test]
-    fn no_field_can_be_changed() {
-        use serde_json::{Value, json};
-        let (course, submission) = submission();
-        let whole: Value = serde_json::from_str(&Submission { name: Some("ada".to_owned()), ..submission }.sealed().text()).unwrap();
-        let mut changed = 0;
-        let mut refuse = |what: &str, value: &Value| {
-            let why = refused(&course, value.to_string().as_bytes());
-            let known = ["changed", "is no submission", "is of version"];
-            assert!(known.iter().any(|word| why.contains(word)), "{what}: {why}");
-            changed += 1;
-        };
-        for (pointer, value) in [
-            ("/bottleship", json!(2)),
-            ("/unit", json!("p/other")),
-            ("/digest", json!("0")),
-            ("/seed", json!("another")),
-            ("/name", json!("bo")),
-            ("/name", Value::Null),
-            ("/lines", json!([])),
-            ("/lines/0/line", json!("touch /y")),
-            ("/lines/0/host", json!("node1")),
-            ("/lines/0/step", json!("t")),
-            ("/lines/0/verb", json!(true)),
-            ("/lines/1/verb", json!(false)),
-            ("/verdicts", json!([{"step": "s", "state": "done", "points": 1, "hints": 0}])),
-            ("/journal", json!("0")),
-            ("/seal", json!("0")),
-        ] {
-            let mut value_of = whole.clone();
-            match value_of.pointer_mut(pointer) {
-                Some(place) => *place = value,
-                // A field that is left out when it says nothing.
-                None => value_of["lines"][0]["verb"] = value,
-            }
-            assert_ne!(value_of, whole, "{pointer}");
-            refuse(pointer, &value_of);
-        }
-        let mut more = whole.clone();
-        more["points"] = json!(100);
-        refuse("a field more", &more);
-        for name in ["bottleship", "unit", "digest", "seed", "lines", "verdicts", "journal", "seal"] {
-            let mut less = whole.clone();
-            less.as_object_mut().unwrap().remove(name);
-            refuse(name, &less);
-        }
-        let mut swapped = whole.clone();
-        swapped["lines"].as_array_mut().unwrap().swap(0, 1);
-        refuse("the order of the lines", &swapped);
-        assert_eq!(changed, 25);
-        let as_it_was = whole.to_string();
-        assert!(Submission::parse(as_it_was.as_bytes()).is_ok(), "only the change is refused");
-    }
-
-    #[test]
-    fn own_parameters_are_translated_as_whole_words() {
-        let mine = Params::from([("a".to_owned(), "ab12".to_owned()), ("n".to_owned(), "3".to_owned())]);
-        let theirs = Params::from([("a".to_owned(), "cd34".to_owned()), ("n".to_owned(), "7".to_owned())]);
-        assert_eq!(translate("echo ab12 > /x3/3 xab12 {ab12}", &mine, &theirs), "echo cd34 > /x3/7 xab12 {cd34}");
-    }
 }

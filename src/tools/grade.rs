@@ -109,9 +109,13 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
 
 /// What the command ends with.
 pub(super) fn exit_code(grades: &[Grade]) -> u8 {
-    let rejected = grades.iter().any(|grade| grade.result == Standing::Rejected);
+    let any = |result| grades.iter().any(|grade| grade.result == result);
     let whole = grades.iter().all(|grade| grade.result == Standing::Pass && grade.points == grade.of);
-    if rejected { 2 } else { u8::from(!whole) }
+    match () {
+        () if any(Standing::Error) => 3,
+        () if any(Standing::Rejected) => 2,
+        () => u8::from(!whole),
+    }
 }
 
 /// A report.
@@ -172,14 +176,14 @@ fn junit(grades: &[Grade]) -> String {
     };
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
     for grade in grades {
-        let rejected = grade.result == Standing::Rejected;
+        let graded = grade.result.is_graded();
         let failures = grade.steps.iter().filter(|step| step.points < step.of).count();
         let cases = grade.steps.len() + usize::from(grade.result != Standing::Pass);
         text.push_str(&format!(
             "  <testsuite name=\"{}\" tests=\"{cases}\" failures=\"{}\" errors=\"{}\">\n",
             escape(&format!("{} {}", who(grade), grade.unit)),
             failures + usize::from(grade.result == Standing::Review),
-            usize::from(rejected)
+            usize::from(!graded)
         ));
         for step in &grade.steps {
             let name = escape(&format!("{} ({}/{})", step.step, step.points, step.of));
@@ -191,7 +195,7 @@ fn junit(grades: &[Grade]) -> String {
             }
         }
         if grade.result != Standing::Pass {
-            let tag = if rejected { "error" } else { "failure" };
+            let tag = if graded { "failure" } else { "error" };
             text.push_str(&format!(
                 "    <testcase name=\"{}\"><{tag} message=\"{}\"/></testcase>\n",
                 grade.result.word(),
@@ -251,6 +255,7 @@ mod tests {
                 "one seed",
             ),
             grade("cy", Standing::Rejected, 0, None, vec![], "the seal does not fit: it was changed"),
+            grade("di", Standing::Error, 0, None, vec![], "labs/by-hand/cage/lab.yaml:7:3: `gaol`: no such key (did you mean `goal`?)"),
         ]
     }
 
@@ -308,6 +313,6 @@ mod tests {
     #[test]
     fn exit_codes() {
         let all = grades();
-        assert_eq!((exit_code(&all[..1]), exit_code(&all[..2]), exit_code(&all)), (0, 1, 2));
+        assert_eq!((exit_code(&all[..1]), exit_code(&all[..2]), exit_code(&all[..3]), exit_code(&all)), (0, 1, 2, 3));
     }
 }

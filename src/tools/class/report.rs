@@ -26,9 +26,11 @@ fn sums(summary: &Summary) -> String {
         summary.suspicions.iter().for_each(|suspicion| text += &of_suspicion(suspicion));
         text += "\n";
     }
-    let counts = [(summary.pass, "pass"), (summary.review, "review"), (summary.rejected, "rejected")];
+    let mut counts = vec![(summary.pass, "pass"), (summary.review, "review"), (summary.rejected, "rejected")];
+    counts.extend((summary.error > 0).then_some((summary.error, "error")));
+    let counts: Vec<String> = counts.into_iter().map(|(count, word)| format!("{count} {word}")).collect();
     let many = if summary.submissions == 1 { "" } else { "s" };
-    text + &format!("{} submission{many}: {}\n", summary.submissions, counts.map(|(count, word)| format!("{count} {word}")).join(", "))
+    text + &format!("{} submission{many}: {}\n", summary.submissions, counts.join(", "))
 }
 
 fn of_unit(unit: &UnitSummary) -> String {
@@ -39,6 +41,7 @@ fn of_unit(unit: &UnitSummary) -> String {
         (unit.nothing, "with none"),
         (unit.review, "for review"),
         (unit.rejected, "rejected"),
+        (unit.error, "not graded"),
     ];
     let told: Vec<String> = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     let mut text = format!("{name}: {} handed in, {}\n", unit.submissions, told.join(", "));

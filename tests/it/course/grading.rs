@@ -96,6 +96,10 @@ fn a_submission_of_another_version_of_the_lab_says_so() {
     fs::write(course.join("labs/test/word/lab.yaml"), LAB.replace("points: 2", "points: 3")).expect("write");
     let graded = bottleship(&sandbox, &course, &["grade", file.to_str().expect("text")]).exits(2);
     assert!(graded.stdout.contains("another version"), "{graded}");
+    fs::write(course.join("labs/test/word/lab.yaml"), LAB.replace("    goal: Nobody", "    gaol: Nobody")).expect("write");
+    let graded = bottleship(&sandbox, &course, &["grade", file.to_str().expect("text")]).exits(3);
+    assert!(graded.stdout.contains("error") && !graded.stdout.contains("rejected"), "the lab is broken, not what was done in it: {graded}");
+    assert!(graded.stdout.contains("labs/test/word/lab.yaml:15") && graded.stdout.contains("gaol"), "{graded}");
     let nothing = bottleship(&sandbox, &course, &["submit", "nowhere"]).exits(3);
     assert!(nothing.stderr.contains("there is no lesson or lab"), "{nothing}");
 }
