@@ -1,4 +1,4 @@
-//! Puts the course (lessons, labs, solutions) into the binary as one table of paths and bytes, so that it works offline from one file.
+//! Puts the course (lessons, labs, solutions) and the demos into the binary as tables of paths and bytes, so that it works offline from one file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,27 @@ use std::{env, fs};
 
 fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    table(&root, &["lessons", "labs", "solutions"], "course.rs");
+    table(&root, &["demos"], "demos.rs");
+}
+
+/// Writes the table of all files below some folders.
+fn table(root: &Path, folders: &[&str], name: &str) {
     let mut files = Vec::new();
-    for folder in ["lessons", "labs", "solutions"] {
+    for folder in folders {
         println!("cargo::rerun-if-changed={folder}");
         collect(&root.join(folder), &mut files);
     }
     files.sort();
     let mut table = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&root).expect("below the root").to_str().expect("course files have UTF-8 names");
+        let name = file.strip_prefix(root).expect("below the root").to_str().expect("course files have UTF-8 names");
         let executable = is_executable(file);
         writeln!(table, "    ({name:?}, {executable}, include_bytes!({:?})),", file.to_str().expect("a UTF-8 path"))
             .expect("write to a string");
     }
     table.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("course.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join(name);
     fs::write(out, table).expect("write the table");
 }
 

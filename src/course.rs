@@ -20,6 +20,7 @@ mod coverage;
 pub mod class;
 pub mod concepts;
 pub mod console;
+pub mod demo;
 pub mod error;
 pub mod fact;
 pub mod fields;

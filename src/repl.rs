@@ -28,6 +28,7 @@ mod layers;
 mod lexer;
 mod report;
 mod spec;
+pub mod stage;
 mod tracer;
 mod typist;
 mod verbs;
@@ -98,6 +99,7 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
         // Proofs and grading draw the parameters of labs from this.
         seed: std::env::var("BOTTLESHIP_SEED").ok(),
         stop: None,
+        as_written: false,
     })
     .map_err(|error| fault::doc(&error, error.hint().as_deref()))?;
     eprint!("{}", views::left_out_shortly(session.broken()).render(&style));

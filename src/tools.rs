@@ -18,6 +18,7 @@ mod class;
 pub mod compose;
 mod course;
 pub mod daemons;
+mod demo;
 pub mod distribution;
 mod dive;
 pub mod docker;
@@ -54,6 +55,7 @@ pub const TOOLS: &[Tool] = &[
     check::CHECK,
     prove::PROVE,
     course::COURSE,
+    demo::DEMO,
     grade::SUBMIT,
     grade::GRADE,
     class::CLASS,

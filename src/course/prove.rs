@@ -9,7 +9,7 @@ pub mod lab;
 pub mod lesson;
 mod mutants;
 mod offline;
-mod output;
+pub mod output;
 pub mod planted;
 mod solved;
 mod still;

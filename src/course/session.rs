@@ -10,6 +10,7 @@ mod moves;
 mod questions;
 mod reload;
 mod show;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -52,6 +53,8 @@ pub struct Options {
     pub size: Option<Size>,
     /// Becomes readable when lines that are typed without a person are to be given up, in the middle too.
     pub stop: Option<Arc<OwnedFd>>,
+    /// Steps before the one that is opened are replayed as the unit has them, whatever was typed in them: a demo that goes back is the demo again.
+    pub as_written: bool,
 }
 
 /// A learner at a unit.

@@ -4,12 +4,13 @@
 //! script, is a [`Typist`]; everything else is the same for both.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::lexer;
 use super::typist::{Fed, Typist};
 use super::verbs::{self, Verb};
 use super::{tracer::Tracer, views};
-use crate::bottle::shell::console::{Follow, Side, Stop};
+use crate::bottle::shell::console::{self, Follow, Side, Stop};
 use crate::bottle::shell::{Ready, Shell, Size, Talk};
 use crate::course::{self, Session};
 use crate::ui::{Doc, Face, Style, Text, fault, markdown};
@@ -17,6 +18,9 @@ use crate::{bottle, ui};
 
 /// The host where a learner begins.
 pub const HOME: &str = "bench";
+
+/// How long a program that took too long is given to end.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// What a line led to.
 #[derive(Debug, Default)]
@@ -257,6 +261,8 @@ impl Desk {
     /// Follows the shell until it waits for a line or is gone.
     fn follow(&mut self, lines: &mut VecDeque<String>, typist: &mut dyn Typist) -> Talk<Stop> {
         let mut watch = true;
+        let mut until = typist.patience().map(console::deadline);
+        let mut late = false;
         loop {
             let person = typist.person();
             let host = self.host.clone();
@@ -265,7 +271,7 @@ impl Desk {
                 None => self.session.shell(),
             };
             let side = self.tracer.as_mut().map(|tracer| tracer as &mut dyn Side);
-            let follow = Follow { shell, person: person.as_ref(), side, watch, again: typist.marks() };
+            let follow = Follow { shell, person: person.as_ref(), side, watch, again: typist.marks(), until };
             let stop = follow.run(&mut |bytes| typist.show(bytes))?;
             match stop {
                 Stop::Ready(ready) => {
@@ -283,6 +289,15 @@ impl Desk {
                     drop(person);
                     self.called(typist)?;
                     watch = typist.marks();
+                }
+                // First as a person would end it, then whatever it thinks of that.
+                Stop::Late => {
+                    typist.late();
+                    match std::mem::replace(&mut late, true) {
+                        false => self.shell().keys(b"\x03")?,
+                        true => self.shell().kill_foreground(),
+                    }
+                    until = Some(console::deadline(LEAVING));
                 }
                 stop => return Ok(stop),
             }

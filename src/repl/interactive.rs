@@ -17,65 +17,79 @@ use crate::bottle::shell::{Background, Ready};
 use crate::ui::Style;
 
 /// Prints a mark for a program that types at our terminal (the prover, a test) instead of a person.
-fn flush() {
+pub(super) fn flush() {
     // A terminal that is gone ends us by SIGHUP.
     let _ = std::io::stdout().flush();
 }
 
-fn mark(what: &str) {
+pub(super) fn mark(what: &str) {
     print!("\x1b]7791;repl;{what}\x07");
     flush();
 }
 
 /// The person's side: the editor, and what is on the screen.
-struct Seat {
-    keyboard: Option<Keyboard>,
+pub(super) struct Seat {
+    pub(super) keyboard: Option<Keyboard>,
     editor: LineEditor,
-    marks: bool,
+    pub(super) marks: bool,
     /// Whether the last thing shown ended its line.
-    line_start: bool,
+    pub(super) line_start: bool,
     /// Whether the learner was told what to do while bash itself reads the keys.
     told: bool,
+    history: PathBuf,
 }
 
 /// The prompt until the learner leaves it; gives the exit code.
 pub fn run(desk: &mut Desk, history: PathBuf, tools: Command) -> rustyline::Result<i32> {
-    let marks = std::env::var_os("BOTTLESHIP_PTY_MARKS").is_some_and(|value| value == "1");
-    // Before the editor looks at standard input. What is no terminal stays as it is.
-    let keyboard = Keyboard::take(editor::edits()).ok();
-    let mut seat = Seat { keyboard, editor: LineEditor::new(&history, desk.style.colour)?, marks, line_start: true, told: false };
-    let mut status = 0;
-    let mut asked = false;
+    let mut seat = Seat::take(desk, history)?;
     seat.answer(&Answer::of(desk.step()), &desk.style);
-    loop {
-        let typed = seat.prompt(desk, &tools, status);
-        // The window may have changed while the line was edited.
-        if let Some(size) = console::size() {
-            desk.resize(size);
-        }
-        let was_asked = std::mem::take(&mut asked);
-        let line = match typed {
-            Typed::Line(line) => line,
-            Typed::Interrupt => continue,
-            // As in any terminal, Ctrl-D ends the innermost shell; at the first one, the course.
-            Typed::End if desk.ready().depth > 0 => "exit".to_owned(),
-            Typed::End if desk.jobs() > 0 && !was_asked => {
-                println!("{} of your jobs run in the background. Ctrl-D again ends them and leaves.", desk.jobs());
-                asked = true;
-                continue;
+    seat.converse(desk, &tools, false)?;
+    Ok(0)
+}
+
+impl Seat {
+    /// Takes our terminal, for as long as this lives.
+    pub(super) fn take(desk: &Desk, history: PathBuf) -> rustyline::Result<Seat> {
+        let marks = std::env::var_os("BOTTLESHIP_PTY_MARKS").is_some_and(|value| value == "1");
+        // Before the editor looks at standard input. What is no terminal stays as it is.
+        let keyboard = Keyboard::take(editor::edits()).ok();
+        Ok(Seat { keyboard, editor: LineEditor::new(&history, desk.style.colour)?, marks, line_start: true, told: false, history })
+    }
+
+    /// Line by line, until Ctrl-D at the first shell or `:quit`. `lent`: the world goes on afterwards, so nobody is asked about what runs in it.
+    pub(super) fn converse(&mut self, desk: &mut Desk, tools: &Command, lent: bool) -> rustyline::Result<()> {
+        let mut status = 0;
+        let mut asked = lent;
+        loop {
+            let typed = self.prompt(desk, tools, status);
+            // The window may have changed while the line was edited.
+            if let Some(size) = console::size() {
+                desk.resize(size);
             }
-            Typed::End => return Ok(0),
-        };
-        if !line.trim().is_empty() {
-            seat.editor.keep(&line, &history);
-        }
-        for line in desk::parts(&line) {
-            let answer = desk.enter(&line, &mut seat);
-            seat.answer(&answer, &desk.style);
-            if answer.quit {
-                return Ok(0);
+            let was_asked = std::mem::replace(&mut asked, lent);
+            let line = match typed {
+                Typed::Line(line) => line,
+                Typed::Interrupt => continue,
+                // As in any terminal, Ctrl-D ends the innermost shell; at the first one, the course.
+                Typed::End if desk.ready().depth > 0 => "exit".to_owned(),
+                Typed::End if desk.jobs() > 0 && !was_asked => {
+                    println!("{} of your jobs run in the background. Ctrl-D again ends them and leaves.", desk.jobs());
+                    asked = true;
+                    continue;
+                }
+                Typed::End => return Ok(()),
+            };
+            if !line.trim().is_empty() {
+                self.editor.keep(&line, &self.history);
             }
-            status = answer.status;
+            for line in desk::parts(&line) {
+                let answer = desk.enter(&line, self);
+                self.answer(&answer, &desk.style);
+                if answer.quit {
+                    return Ok(());
+                }
+                status = answer.status;
+            }
         }
     }
 }
@@ -139,7 +153,7 @@ impl Seat {
 }
 
 /// `bench:~# `, with what differs from that: another host or user, a nested shell, the last exit code, the copy.
-fn prompt_text(desk: &Desk, ready: &Ready) -> (String, String) {
+pub(super) fn prompt_text(desk: &Desk, ready: &Ready) -> (String, String) {
     let home = if ready.root { "/root".to_owned() } else { format!("/home/{}", ready.user) };
     let folder = match ready.cwd.strip_prefix(&home) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),

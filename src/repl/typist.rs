@@ -1,5 +1,7 @@
 //! Who types: a person at a terminal, or a script.
 
+use std::time::Duration;
+
 use super::desk::Answer;
 use crate::bottle::shell::console::Person;
 use crate::ui::Style;
@@ -35,4 +37,10 @@ pub trait Typist {
     fn feed(&mut self, shell: bool) -> Fed;
     /// The course command after Ctrl-].
     fn called(&mut self) -> Option<String>;
+    /// How long a line may take; for ever where a person sits, who has Ctrl-C.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+    /// It took longer, and is ended.
+    fn late(&mut self) {}
 }

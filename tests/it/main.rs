@@ -7,6 +7,7 @@ mod client;
 mod compose;
 mod course;
 mod course_images;
+mod demo;
 mod docker;
 mod engine;
 mod guide;

@@ -8,7 +8,7 @@
 //! commands may be; a shell that found them in its terminal would run them unseen.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::keyboard::{Keyboard, Terminal};
 use super::{Event, Ready, Shell};
@@ -47,6 +47,17 @@ pub fn size() -> Option<pty::Size> {
     pty::size(std::io::stdout().as_fd()).or_else(|| pty::size(std::io::stdin().as_fd()))
 }
 
+/// When something is over that may take `patience` on a machine of usual speed.
+pub fn deadline(patience: Duration) -> Instant {
+    Instant::now() + poll::stretched(patience)
+}
+
+/// Waits so long: the pause of a hand between two keys, or between two looks at what no descriptor tells.
+pub fn pause(pause: Duration) {
+    // poll(2) on nothing is the clock; that it fails makes the pause shorter.
+    let _ = poll::readable(&[], Some(pause));
+}
+
 /// Something else to read from while a command runs: the tracer's pipe.
 pub trait Side {
     /// What to poll on; none once it has ended.
@@ -68,6 +79,8 @@ pub enum Stop {
     Called,
     /// The program in the foreground waits for keys.
     Reads,
+    /// It took too long.
+    Late,
 }
 
 /// Follows a shell from one wait to the next.
@@ -82,6 +95,8 @@ pub struct Follow<'a> {
     pub watch: bool,
     /// Whether to watch again after each key.
     pub again: bool,
+    /// Until when it may take.
+    pub until: Option<Instant>,
 }
 
 impl Follow<'_> {
@@ -98,7 +113,12 @@ impl Follow<'_> {
             self.hand_over()?;
             let ahead = self.person.is_some_and(|person| person.keyboard.waits());
             let looks = if ahead { Some(pause.min(AHEAD)) } else { self.watch.then_some(pause) };
-            match self.wait(self.shell.pause().or(looks))? {
+            let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Stop::Late);
+            }
+            let looks = self.shell.pause().or(looks);
+            match self.wait(looks.map_or(left, |looks| Some(left.map_or(looks, |left| looks.min(left)))))? {
                 Woken::Keys => {
                     if let Some(stop) = self.keys()? {
                         return Ok(stop);

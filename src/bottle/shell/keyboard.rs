@@ -147,6 +147,23 @@ impl Keyboard {
         }
     }
 
+    /// The next keys, waiting for them at most `patience` long (for ever without one): for who obeys single keys. None if none came; no keys if the
+    /// terminal is gone.
+    ///
+    /// # Errors
+    /// poll(2) or read(2) on the terminal failed.
+    pub fn next(&self, patience: Option<Duration>) -> kernel::Result<Option<Vec<u8>>> {
+        if self.waits() {
+            return Ok(Some(self.shift(<[u8]>::len)));
+        }
+        // Where whole lines are read: keys all the same.
+        let _raw = if self.0.gate.is_none() { Some(self.raw()?) } else { None };
+        if poll::readable(&[self.terminal()], patience)?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(poll::read_some(self.terminal())?.unwrap_or_default()))
+    }
+
     /// What was typed and has no end yet; it is taken from the queue.
     pub fn begun(&self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut lock(&self.0.queue).keys)).into_owned()

@@ -281,7 +281,7 @@ fn what_a_job_says_right_behind_the_mark_is_shown_with_it() {
     let mut shell = Shell::over(master, ended.into(), "n");
     poll::write_all(slave.as_fd(), b"before\x1b]7791;n;P;0;1;0;#;root;bench;braceexpand;/\x07a job speaks").unwrap();
     let mut shown = Vec::new();
-    let follow = console::Follow { shell: &mut shell, person: None, side: None, watch: false, again: false };
+    let follow = console::Follow { shell: &mut shell, person: None, side: None, watch: false, again: false, until: None };
     let stop = follow.run(&mut |bytes| shown.extend(bytes)).unwrap();
     assert!(matches!(stop, console::Stop::Ready(_)), "{stop:?}");
     assert_eq!(text(shown), "beforea job speaks");

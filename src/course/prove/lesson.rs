@@ -173,7 +173,7 @@ fn replay(session: &mut Session, step: &Step) -> Result<Vec<(usize, Replay)>, Er
                 Some(Ok((printed, status))) => {
                     let mut compare = |printed: &str, status: i32| {
                         let mut names = bound.clone();
-                        output::matches(text, printed, &mut names)?;
+                        output::matches(text, printed, &mut names).map_err(|differs| differs.to_string())?;
                         if let Some(wanted) = exit.filter(|wanted| *wanted != status) {
                             return Err(format!("ended with {status}, not {wanted}"));
                         }

@@ -3,22 +3,42 @@
 //! A line `...` is any number of lines, `[..]` any text within a line, `{name}` any text without a blank, the same at each use in the lesson's step.
 //! What a terminal shows at the end is compared: programs that draw (`docker pull` and its bars) go up, erase and write anew.
 
+use std::fmt;
+
 use super::super::text::{Params, holes};
+
+/// How an output differs from what was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differs {
+    /// Which of the expected lines has no match, from 0; none where all have one and their order or number is wrong.
+    pub line: Option<usize>,
+    /// What was expected and is not there.
+    pub missing: String,
+    /// The first lines of what was printed.
+    pub seen: String,
+}
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; it prints: {}", self.missing, self.seen)
+    }
+}
 
 /// Compares; binds names as it goes.
 ///
 /// # Errors
 /// What was expected and what came, in a few words.
-pub(super) fn matches(expected: &str, got: &str, bound: &mut Params) -> Result<(), String> {
+pub fn matches(expected: &str, got: &str, bound: &mut Params) -> Result<(), Differs> {
     let clean = |text: &str| text.trim_end().lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
     let (expected, got) = (clean(expected), clean(&screen(got)));
     if lines(&expected, &got, bound) {
         return Ok(());
     }
-    let near = expected.iter().find(|line| *line != "..." && !got.iter().any(|other| line_fits(line, other, &mut bound.clone())));
-    let missing = near.map_or_else(|| "the order or the number of lines differs".to_owned(), |line| format!("no line fits `{line}`"));
+    let line = expected.iter().position(|line| line != "..." && !got.iter().any(|other| line_fits(line, other, &mut bound.clone())));
+    let missing =
+        line.map_or_else(|| "the order or the number of lines differs".to_owned(), |line| format!("no line fits `{}`", expected[line]));
     let shown: Vec<&str> = got.iter().take(6).map(String::as_str).collect();
-    Err(format!("{missing}; it prints: {}", if shown.is_empty() { "nothing".to_owned() } else { shown.join(" | ") }))
+    Err(Differs { line, missing, seen: if shown.is_empty() { "nothing".to_owned() } else { shown.join(" | ") } })
 }
 
 /// What stands on a terminal after `text` was written to it: the cursor goes up and down, lines are erased and written over. Where the text has no such
@@ -146,6 +166,6 @@ mod tests {
         assert!(matches("{same} {same}", "a b", &mut Params::new()).is_err());
         assert!(matches("a  \n", "a", &mut bound).is_ok());
         let why = matches("a\nb", "a\nc", &mut bound).unwrap_err();
-        assert_eq!(why, "no line fits `b`; it prints: a | c");
+        assert_eq!(why.to_string(), "no line fits `b`; it prints: a | c");
     }
 }

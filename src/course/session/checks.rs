@@ -128,12 +128,13 @@ impl Session {
         Past { log: &self.moment.log, since: self.moment.since_step }
     }
 
-    pub(in crate::course) fn missing(&self, needs: &[String]) -> Option<String> {
+    /// Why this machine lacks one of these abilities; none if it has them all.
+    pub fn missing(&self, needs: &[String]) -> Option<String> {
         let missing = self.place.bottle.abilities().missing(needs);
         missing.first().map(|(_, reason)| reason.clone())
     }
 
-    fn judge_current(&self) -> CheckView {
+    pub(super) fn judge_current(&self) -> CheckView {
         self.judge_now(self.step, true)
     }
 

@@ -141,8 +141,11 @@ impl Session {
         Ok(Some(Heard { said, status }))
     }
 
-    /// The next step in the same world, whatever the state of this one.
-    pub(in crate::course) fn prover_goes_on(&mut self) -> Result<(), Error> {
+    /// The next step in the same world, whatever the state of this one: for the prover and for demos.
+    ///
+    /// # Errors
+    /// The world is gone, or this was the last step of all.
+    pub fn prover_goes_on(&mut self) -> Result<(), Error> {
         self.forward().map(drop)
     }
 }

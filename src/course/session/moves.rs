@@ -29,14 +29,21 @@ pub(super) fn make(
     let entry = course.entry(&unit.id)?;
     let mut place = Place::make(course, entry, unit, options, name)?;
     let since_unit = place.bottle.emit(&Event::new("course", "unit", &unit.id))?;
-    let lines = lines_before(course, progress, unit, step, &place)?;
+    let lines = lines_before(course, progress, options, unit, step, &place)?;
     let replayed = replay(&mut place, &lines, options)?;
     let moment = Moment::begin(&place, unit, step, Some(since_unit))?;
     Ok((place, moment, replayed))
 }
 
 /// What leads to the beginning of `step`: what the learner typed in the steps before, and for a step in which nothing was typed the course's own lines.
-fn lines_before(course: &Course, progress: &Progress, unit: &Unit, step: usize, place: &Place) -> Result<Vec<Again>, Error> {
+fn lines_before(
+    course: &Course,
+    progress: &Progress,
+    options: &Options,
+    unit: &Unit,
+    step: usize,
+    place: &Place,
+) -> Result<Vec<Again>, Error> {
     let attempt = progress.seen(&unit.id).map_or(0, |unit| unit.attempt);
     let ids: Vec<&str> = unit.steps[..step].iter().map(|step| step.id.as_str()).collect();
     let typed = progress.replay(&unit.id, attempt, &ids);
@@ -46,10 +53,12 @@ fn lines_before(course: &Course, progress: &Progress, unit: &Unit, step: usize, 
         let own: Vec<Again> = here.map(|typed| (typed.line.clone(), typed.steered)).collect();
         let state = progress.seen(&unit.id).and_then(|unit| unit.steps.get(*id)).and_then(|step| step.state);
         // Lines of a step that was never finished, or was passed over, do not lead to the next one.
-        if state == Some(StepState::Done) && !own.is_empty() {
+        if state == Some(StepState::Done) && !own.is_empty() && !options.as_written {
             lines.extend(own);
         } else {
-            lines.extend(official(course, unit, at, place)?.into_iter().map(|line| (line, false)));
+            // Course commands are the prompt's, not the shell's.
+            let verb = |line: &str| line.strip_prefix(':').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+            lines.extend(official(course, unit, at, place)?.into_iter().filter(|line| !verb(line)).map(|line| (line, false)));
         }
     }
     Ok(lines)
