@@ -36,6 +36,7 @@ mod prompt;
 mod prove;
 mod registry;
 mod toolbox;
+mod web;
 mod xray;
 
 /// A sub-command of `bottleship`.
@@ -75,6 +76,7 @@ pub const TOOLS: &[Tool] = &[
     doctor::DOCTOR,
     ports::HOSTS,
     ports::PORTS,
+    web::WEB,
     bottle::KEEPER,
     bottle::HOST_INIT,
     xray::ATTACH,

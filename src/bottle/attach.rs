@@ -48,6 +48,11 @@ impl Attached {
         Ok(self.seen(&self.ask(&ToKeeper::Show)?))
     }
 
+    /// The file of its journal.
+    pub fn journal(&self) -> std::path::PathBuf {
+        self.state.path("journal.jsonl")
+    }
+
     /// One of its hosts.
     ///
     /// # Errors

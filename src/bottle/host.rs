@@ -172,6 +172,18 @@ impl Host {
         }
     }
 
+    /// How a daemon of the host is: `waiting` (nobody has connected yet), `running`, `failed`. Asking starts none.
+    ///
+    /// # Errors
+    /// The host has no such daemon, or is gone.
+    pub fn daemon_state(&self, name: &str) -> Result<String, Error> {
+        let order = ToHost::Daemon { name: name.to_owned(), verb: super::protocol::Verb::Status };
+        match self.ask(&order, &[])? {
+            (FromHost::Value(told), _) => Ok(told["state"].as_str().unwrap_or_default().to_owned()),
+            (other, _) => Err(self.refused(other)),
+        }
+    }
+
     /// Tells the host of another.
     ///
     /// # Errors

@@ -25,4 +25,5 @@ mod served;
 mod support;
 mod terminal;
 mod toolbox;
+mod web;
 mod xray;

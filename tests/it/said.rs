@@ -32,6 +32,7 @@ const PAGES: &[&[&str]] = &[
     &["doctor"],
     &["hosts"],
     &["ports"],
+    &["web"],
     &["engine"],
     &["bench-security"],
     &["images"],
