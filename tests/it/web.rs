@@ -160,7 +160,7 @@ fn browse(test: &str, web: &Web) -> Option<Page> {
 fn in_a_browser_the_page_is_live_and_for_everybody() {
     let mut web = Web::start();
     let Some(mut page) = browse("web::in_a_browser_the_page_is_live_and_for_everybody", &web) else { return };
-    page.becomes("document.querySelector('#link').textContent === 'live' && !!document.querySelector('#hosts h3')", PATIENCE);
+    page.becomes("document.querySelector('#link')?.textContent === 'live' && !!document.querySelector('#hosts h3')", PATIENCE);
     shows_what_happens(&mut web, &mut page);
     can_be_heard(&mut page);
     can_be_used_without_a_mouse(&mut page);
