@@ -1,0 +1,166 @@
+//! Compose: `cargo bench --bench compose [-- RUNS]`, as root: a project of ten services by our client and by Debian's `docker-compose` 1.29.
+//!
+//! Ours is started in network and mount namespaces of its own. `DOCKERD_SOCKET=PATH` names the socket of a `dockerd` that runs in a network namespace of its
+//! own too; without it there is no ratio to it. All get the same image and take turns, so that a change of the machine's speed meets all alike. Quote the
+//! minima. At the end stand the goals, and whether they are met; nothing here fails a build.
+//!
+//! - up: `up -d` of a project that is not there, until the client is back
+//! - again: `up -d` with nothing to do
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+const BOTTLESHIP: &str = env!("CARGO_BIN_EXE_bottleship");
+const IMAGE: &str = "bench-compose:1";
+const SERVICES: usize = 10;
+
+/// A client at an engine.
+struct Pair {
+    name: &'static str,
+    /// Our client under its name, or the one of the machine.
+    client: PathBuf,
+    socket: PathBuf,
+}
+
+impl Pair {
+    fn command(&self, program: &Path, words: &[&str], folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(folder).env("DOCKER_HOST", format!("unix://{}", self.socket.display()));
+        command
+    }
+
+    /// How long `docker-compose WORDS` takes, which must succeed.
+    fn timed(&self, words: &[&str], folder: &Path) -> Duration {
+        let mut command = self.command(&self.client, words, folder);
+        if self.client.as_path() == Path::new(BOTTLESHIP) {
+            command.arg0("docker-compose");
+        }
+        let began = Instant::now();
+        let output = command.stdin(Stdio::null()).output().expect("run a client");
+        let took = began.elapsed();
+        assert!(output.status.success(), "{}: {words:?}: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        took
+    }
+}
+
+/// Our engine, which ends with this.
+struct Ours(Child);
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        self.0.kill().expect("it is ours");
+        self.0.wait().expect("and ends");
+        for tree in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            // The cgroup above those of containers stays behind; it is empty, or somebody else's.
+            let _ = fs::remove_dir(tree.path().join("docker"));
+        }
+    }
+}
+
+impl Ours {
+    fn start(place: &Path, socket: &Path) -> Self {
+        let script = "mount --make-rprivate / && ip link set lo up && exec \"$0\" engine -H \"unix://$1\" --data-root \"$2\"";
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--mount", "sh", "-c", script, BOTTLESHIP]).arg(socket).arg(place.join("data"));
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("start our engine");
+        let mut told = String::new();
+        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut told).expect("its address");
+        assert!(told.starts_with("API listen on"), "{told:?}");
+        Ours(process)
+    }
+}
+
+fn main() -> ExitCode {
+    let runs = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(10);
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("bench compose: needs root: both engines are measured as root");
+        return ExitCode::FAILURE;
+    }
+    let theirs = Path::new("/usr/bin/docker-compose");
+    for program in [theirs, Path::new("/bin/busybox"), Path::new("/usr/bin/docker")] {
+        if !program.exists() {
+            eprintln!("bench compose: needs {}", program.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    let base = if Path::new("/var/tmp").is_dir() { "/var/tmp" } else { "/tmp" };
+    let place = tempfile::tempdir_in(base).expect("a folder");
+    let (tar, project) = (image(place.path()), project(place.path()));
+    let socket = place.path().join("docker.sock");
+    let _ours = Ours::start(place.path(), &socket);
+    let mut pairs = vec![
+        Pair { name: "ours on bottleship", client: BOTTLESHIP.into(), socket: socket.clone() },
+        Pair { name: "docker-compose on bottleship", client: theirs.into(), socket },
+    ];
+    match std::env::var_os("DOCKERD_SOCKET") {
+        Some(socket) => pairs.push(Pair { name: "docker-compose on dockerd", client: theirs.into(), socket: socket.into() }),
+        None => println!("DOCKERD_SOCKET is not set: no dockerd is measured"),
+    }
+    for pair in &pairs {
+        let words = ["import", tar.to_str().expect("a path of text"), IMAGE];
+        let made = pair.command(Path::new("/usr/bin/docker"), &words, place.path()).output().expect("run docker");
+        assert!(made.status.success(), "{}: {}", pair.name, String::from_utf8_lossy(&made.stderr));
+        // The first makes what the others find.
+        pair.timed(&["up", "-d"], &project);
+        pair.timed(&["down", "-t", "0"], &project);
+    }
+    let (mut up, mut again) = (vec![Vec::new(); pairs.len()], vec![Vec::new(); pairs.len()]);
+    for _ in 0..runs {
+        for (at, pair) in pairs.iter().enumerate() {
+            up[at].push(pair.timed(&["up", "-d"], &project));
+            again[at].push(pair.timed(&["up", "-d"], &project));
+            pair.timed(&["down", "-t", "0"], &project);
+        }
+    }
+    let up = told("up", &pairs, up);
+    let again = told("up with nothing to do", &pairs, again);
+    println!("\ngoals");
+    for (at, most) in [(1, 0.6), (2, 0.4)] {
+        if let Some(pair) = pairs.get(at) {
+            let ratio = up[0] / up[at];
+            println!("  up, ours to {}: {ratio:.2}x of at most {most}x: {}", pair.name, if ratio <= most { "met" } else { "missed" });
+        }
+    }
+    println!("  up with nothing to do: {:.0} ms of at most 100 ms: {}", again[0], if again[0] < 100.0 { "met" } else { "missed" });
+    ExitCode::SUCCESS
+}
+
+/// Prints what one thing took on all; gives the minima in milliseconds.
+fn told(what: &str, pairs: &[Pair], times: Vec<Vec<Duration>>) -> Vec<f64> {
+    let minima = pairs.iter().zip(times).map(|(pair, mut times)| {
+        times.sort();
+        let of = |at: usize| times[at].as_secs_f64() * 1000.0;
+        println!("{what}, {}: {} runs, min {:.0} ms, median {:.0} ms", pair.name, times.len(), of(0), of(times.len() / 2));
+        of(0)
+    });
+    minima.collect()
+}
+
+/// The tar of a root with a busybox.
+fn image(place: &Path) -> PathBuf {
+    let root = place.join("root");
+    fs::create_dir_all(root.join("bin")).expect("a root file system");
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox in the root file system");
+    for applet in ["sh", "sleep"] {
+        symlink("busybox", root.join("bin").join(applet)).expect("an applet of busybox");
+    }
+    let tar = place.join("root.tar");
+    let packed = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".").status().expect("run tar");
+    assert!(packed.success(), "pack the root file system");
+    tar
+}
+
+/// The folder of the project.
+fn project(place: &Path) -> PathBuf {
+    let folder = place.join("ten");
+    fs::create_dir(&folder).expect("a folder");
+    let service = |number: usize| format!("  s{number}:\n    image: {IMAGE}\n    command: /bin/sleep 1000\n");
+    let text = format!("version: '3'\nservices:\n{}", (0..SERVICES).map(service).collect::<String>());
+    fs::write(folder.join("docker-compose.yml"), text).expect("the project's file");
+    folder
+}
