@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use super::interface::unless;
+use super::interface::{unless, usual_hardware};
 use super::subnet::Placed;
 use crate::kernel::error::Errno;
 use crate::kernel::netlink::Socket;
@@ -104,6 +104,10 @@ impl Bridge {
     pub fn make(&self) -> Result<()> {
         let mut route = Socket::route()?;
         unless(Errno::EEXIST, route.add_bridge(&self.link))?;
+        // Else it takes the lowest of its ports', so another with each container that comes or goes, and neighbours look for the old one for a while.
+        if let Some(mac) = self.hardware() {
+            route.set_hardware(&self.link, mac)?;
+        }
         for gateway in &self.gateways {
             if gateway.address.is_ipv6() {
                 // A host whose links have no addresses of IPv6 by default may have this one that does.
@@ -125,6 +129,15 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+
+    /// Its own hardware address, by its own first address.
+    fn hardware(&self) -> Option<[u8; 6]> {
+        usual_hardware(&self.gateways).or_else(|| {
+            let IpAddr::V6(six) = self.gateways.first()?.address else { return None };
+            let [.., a, b, c, d] = six.octets();
+            Some([0x02, 0x42, a, b, c, d])
+        })
     }
 
     /// Takes the bridge and its rules away.

@@ -369,3 +369,30 @@ fn containers_that_are_kept_apart_reach_what_is_published_or_linked() {
     let refused = here.fails(&["network", "create", "-o", "com.docker.network.bridge.enable_icc=maybe", "bad"], 1);
     assert!(refused.contains("failed to parse com.docker.network.bridge.enable_icc value: maybe"), "{refused}");
 }
+
+/// A neighbour remembers which hardware address its gateway has, and asks no more for half a minute.
+#[test]
+fn a_bridge_keeps_its_hardware_address_whoever_comes_and_goes() {
+    if !docker("a_bridge_keeps_its_hardware_address_whoever_comes_and_goes") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["network", "create", "own"]);
+    here.said(&["network", "create", "--ipv6", "--ipv4=false", "--subnet", "fd00:cafe::/64", "six"]);
+    let address = |network: &str| {
+        let line = format!("ip -o link show {network} | grep -o 'link/ether [^ ]*'");
+        here.host(&line).stdout
+    };
+    let id = |network: &str| format!("br-{}", &here.said(&["network", "inspect", "-f", "{{.Id}}", network])[..12]);
+    for (network, link) in [("bridge", "docker0".to_owned()), ("own", id("own")), ("six", id("six"))] {
+        let run = || here.said(&["run", "-d", "--network", network, "base:1", "sleep", "1000"]);
+        // The default bridge is made for the first of its containers.
+        run();
+        let before = address(&link);
+        assert!(before.starts_with("link/ether 02:42:"), "{link}: {before}");
+        for _ in 0..3 {
+            run();
+            assert_eq!(address(&link), before, "{network}");
+        }
+    }
+}
