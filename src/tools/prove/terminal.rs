@@ -177,8 +177,13 @@ impl Prompt {
             self.wait()?;
         }
         self.keys(b":quit\r")?;
-        // The prompt ends its bottle and closes the terminal: reading ends then.
-        while let Ok(Some(_)) = poll::read_some(self.master.as_fd()) {}
+        // The prompt ends its bottle and closes the terminal: reading fails then. A program that reads the terminal may have got the line instead.
+        let deadline = Instant::now() + poll::stretched(PATIENCE);
+        while let Ok(more) = self.more_within(deadline.saturating_duration_since(Instant::now())) {
+            if !more {
+                return Err(format!("the prompt did not end at `:quit`; on the screen: {}", self.screen()));
+            }
+        }
         self.child.wait().map(drop).map_err(|error| format!("wait for the prompt: {error}"))
     }
 }
