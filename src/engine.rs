@@ -59,6 +59,8 @@ pub struct Engine {
     program: Program,
     /// Held by whoever chooses an address.
     addressing: Mutex<()>,
+    /// Held by whoever opens published ports until they are written down: who is refused one then knows by whom.
+    opening_ports: tokio::sync::Mutex<()>,
     /// Held by whoever makes a volume a container's, or removes one that is nobody's.
     using_volumes: Mutex<()>,
     /// The volumes that something is mounted at, each with the containers that use it.
@@ -106,6 +108,7 @@ impl Engine {
             addressing: Mutex::default(),
             using_volumes: Mutex::default(),
             mounted_volumes: Mutex::default(),
+            opening_ports: tokio::sync::Mutex::default(),
             is_unified: Layout::detect().is_ok_and(|layout| layout.is_unified()),
         };
         engine.read_containers();

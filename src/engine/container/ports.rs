@@ -89,6 +89,7 @@ impl Engine {
         let inside: Vec<IpAddr> = endpoint.placed().iter().map(|placed| placed.address).collect();
         let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
         let mut opened: Vec<JoinHandle<()>> = Vec::new();
+        let opening = self.opening_ports.lock().await;
         for (port, binding) in wanted(&record)? {
             // After a restart of the engine the port that was chosen is asked for again.
             let place = ports.get(&port).map_or(0, Vec::len);
@@ -121,6 +122,7 @@ impl Engine {
         if ports != record.ports {
             container.change(|record| record.ports = ports)?;
         }
+        drop(opening);
         let owner = container.id.clone();
         self.work(move |_| {
             // What an engine that was killed has left.
@@ -170,7 +172,7 @@ impl Engine {
             .containers
             .all()
             .iter()
-            .filter(|other| other.id != container.id && other.state().is_running())
+            .filter(|other| other.id != container.id && !other.live().plugged.proxies.is_empty())
             .any(|other| other.record().ports.values().flatten().any(|binding| binding.host_port == why.port));
         if ours && why.taken {
             format!("Bind for {}:{} failed: port is already allocated", why.address, why.port)
