@@ -8,14 +8,15 @@
 //! - again: `up -d` with nothing to do
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-const BOTTLESHIP: &str = env!("CARGO_BIN_EXE_bottleship");
+mod shared;
+
+use shared::{BOTTLESHIP, Ours, image};
+
 const IMAGE: &str = "bench-compose:1";
 const SERVICES: usize = 10;
 
@@ -45,33 +46,6 @@ impl Pair {
         let took = began.elapsed();
         assert!(output.status.success(), "{}: {words:?}: {}", self.name, String::from_utf8_lossy(&output.stderr));
         took
-    }
-}
-
-/// Our engine, which ends with this.
-struct Ours(Child);
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        self.0.kill().expect("it is ours");
-        self.0.wait().expect("and ends");
-        for tree in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            // The cgroup above those of containers stays behind; it is empty, or somebody else's.
-            let _ = fs::remove_dir(tree.path().join("docker"));
-        }
-    }
-}
-
-impl Ours {
-    fn start(place: &Path, socket: &Path) -> Self {
-        let script = "mount --make-rprivate / && ip link set lo up && exec \"$0\" engine -H \"unix://$1\" --data-root \"$2\"";
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--mount", "sh", "-c", script, BOTTLESHIP]).arg(socket).arg(place.join("data"));
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("start our engine");
-        let mut told = String::new();
-        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut told).expect("its address");
-        assert!(told.starts_with("API listen on"), "{told:?}");
-        Ours(process)
     }
 }
 
@@ -139,20 +113,6 @@ fn told(what: &str, pairs: &[Pair], times: Vec<Vec<Duration>>) -> Vec<f64> {
         of(0)
     });
     minima.collect()
-}
-
-/// The tar of a root with a busybox.
-fn image(place: &Path) -> PathBuf {
-    let root = place.join("root");
-    fs::create_dir_all(root.join("bin")).expect("a root file system");
-    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox in the root file system");
-    for applet in ["sh", "sleep"] {
-        symlink("busybox", root.join("bin").join(applet)).expect("an applet of busybox");
-    }
-    let tar = place.join("root.tar");
-    let packed = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".").status().expect("run tar");
-    assert!(packed.success(), "pack the root file system");
-    tar
 }
 
 /// The folder of the project.

@@ -18,18 +18,20 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+mod shared;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
+use shared::{BOTTLESHIP, Ours, find, image};
 
-const BOTTLESHIP: &str = env!("CARGO_BIN_EXE_bottleship");
 const IMAGE: &str = "bench-engine:1";
 /// A port of the engine's own network namespace.
 const PORT: u16 = 18_080;
@@ -192,7 +194,7 @@ struct Engine {
     name: &'static str,
     socket: PathBuf,
     /// Ours, which ends with this.
-    process: Option<Child>,
+    process: Option<Ours>,
 }
 
 impl Drop for Engine {
@@ -204,27 +206,15 @@ impl Drop for Engine {
         }
         let _ = self.docker(&["network", "rm", "bench"]).output();
         let _ = self.docker(&["rmi", IMAGE]).output();
-        if let Some(process) = &mut self.process {
-            process.kill().expect("it is ours");
-            process.wait().expect("and ends");
-            for tree in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-                // The cgroup above those of containers stays behind.
-                let _ = fs::remove_dir(tree.path().join("docker"));
-            }
-        }
+        // Last: what was asked above it has to answer.
+        drop(self.process.take());
     }
 }
 
 impl Engine {
     fn ours(place: &Path) -> Self {
         let socket = place.join("docker.sock");
-        let script = "mount --make-rprivate / && ip link set lo up && exec \"$0\" engine -H \"unix://$1\" --data-root \"$2\"";
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--mount", "sh", "-c", script, BOTTLESHIP]).arg(&socket).arg(place.join("data"));
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("start our engine");
-        let mut told = String::new();
-        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut told).expect("its address");
-        assert!(told.starts_with("API listen on"), "{told:?}");
+        let process = Ours::start(place, &socket);
         Engine { name: "bottleship", socket, process: Some(process) }
     }
 
@@ -337,20 +327,6 @@ fn main() -> ExitCode {
         println!("  {}: {by_minima:.2}x (medians {by_medians:.2}x) of at most {goal}x: {met}", compared.what);
     }
     ExitCode::SUCCESS
-}
-
-/// The tar of a root with a busybox.
-fn image(place: &Path) -> PathBuf {
-    let root = place.join("root");
-    fs::create_dir_all(root.join("bin")).expect("a root file system");
-    fs::copy(find("busybox").expect("it was there"), root.join("bin/busybox")).expect("busybox in the root file system");
-    for applet in ["sh", "true", "sleep", "nc", "echo"] {
-        symlink("busybox", root.join("bin").join(applet)).expect("an applet of busybox");
-    }
-    let tar = place.join("root.tar");
-    let packed = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".").status().expect("run tar");
-    assert!(packed.success(), "pack the root file system");
-    tar
 }
 
 /// Runs something on all engines in turn, and prints each with the ratio of ours to it.
@@ -551,9 +527,4 @@ fn name(engines: &[Engine], runs: usize) -> Vec<Compared> {
         engine.said(&["network", "rm", "bench"]);
     }
     vec![compared]
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    path.split(':').map(|folder| Path::new(folder).join(program)).find(|file| file.is_file())
 }

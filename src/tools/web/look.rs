@@ -58,6 +58,7 @@ impl Looker {
         let journal = Reader::open(&bottle.journal()).map_err(|error| refused("follow the bottle", &error))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| refused("begin to ask engines", &error))?;
+        let demos = Demo::embedded().map_err(|error| refused("read the demos of this program", &error))?;
         Ok(Looker {
             bottle,
             name: name.to_owned(),
@@ -67,7 +68,7 @@ impl Looker {
             check: Value::Null,
             runtime,
             course: Course::embedded(),
-            demos: Demo::embedded().unwrap_or_default(),
+            demos,
             looked: None,
         })
     }
