@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod containers;
 pub mod images;
+pub mod known;
 mod read;
 mod read_kind;
 

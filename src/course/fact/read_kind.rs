@@ -4,7 +4,7 @@ use super::super::error::Spot;
 use super::super::fields::{Complaints, Fields, did_you_mean, parse_size};
 use super::super::yaml::Value;
 use super::read::{event, match_at, patterns, place, target, thing};
-use super::{Cgroup, Compare, Count, Expect, File, Kind, Measure, Mount, Pattern, Place, Process, containers, images};
+use super::{Cgroup, Compare, Count, Expect, File, Kind, Measure, Mount, Pattern, Place, Process, containers, images, known};
 
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 const STATES: [&str; 5] = ["running", "sleeping", "stopped", "zombie", "blocked"];
@@ -46,7 +46,12 @@ pub(super) fn read(word: &str, fields: &mut Fields<'_>, complaints: &mut Complai
 
 fn field(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let of = thing(fields, complaints);
+    let (spot, key) = (fields.spot_of("path"), fields.at("path"));
     let path = fields.needed("path", complaints);
+    let sort = fields.text("of", complaints);
+    if let (Some(_), Some(sort), Some(path)) = (&of, sort.as_deref().and_then(|text| text.split('/').next()), &path) {
+        known::of_one(sort, path, spot, &key, complaints);
+    }
     let compare = Compare::read_one(fields, complaints);
     Some(Kind::Field { of: of?, path: path?, compare: compare? })
 }
@@ -54,6 +59,11 @@ fn field(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
 fn count(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind> {
     let of = if fields.needed("of", complaints).is_some() { fields.word("of", &COUNTED, complaints) } else { None };
     let filter = patterns("where", fields, complaints);
+    if let (Some(of), Some(Value::Map(asked))) = (of, fields.get("where").map(|node| &node.value)) {
+        for (name, node) in asked {
+            known::counted(of, name, node.key, &format!("{}.{name}", fields.at("where")), complaints);
+        }
+    }
     let matching = match_at("match", fields, complaints);
     let within = place("in", fields, complaints);
     let netns = fields.text("netns", complaints).map(Place::Netns);
@@ -99,7 +109,7 @@ fn process(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind>
     let cgroup = fields.text("cgroup", complaints);
     let spot = fields.spot_of("state");
     let state = fields.texts("state", complaints);
-    let state = state.iter().filter_map(|word| known("state", word, &STATES, spot, fields, complaints)).collect();
+    let state = state.iter().filter_map(|word| known_word("state", word, &STATES, spot, fields, complaints)).collect();
     let pid_inside = fields.number("pid_inside", complaints);
     let uid_map = fields.texts("uid_map", complaints);
     Some(Kind::Process(Process {
@@ -118,7 +128,7 @@ fn process(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kind>
     }))
 }
 
-fn known(
+fn known_word(
     key: &'static str,
     word: &str,
     words: &[&'static str],
@@ -163,7 +173,7 @@ fn namespace(fields: &mut Fields<'_>, complaints: &mut Complaints) -> Option<Kin
     let kinds: Vec<String> = fields
         .texts("kinds", complaints)
         .iter()
-        .filter_map(|word| known("kinds", word, &NAMESPACES, spot, fields, complaints))
+        .filter_map(|word| known_word("kinds", word, &NAMESPACES, spot, fields, complaints))
         .map(str::to_owned)
         .collect();
     if kinds.is_empty() {

@@ -114,6 +114,18 @@ const BREAKAGES: &[(&str, &str, &str, &str)] = &[
         "{id: mode, kind: file, path: /srv/kept, mode: \"0444\"",
         "{id: mode, kind: file, path: /srv/kept, matches: \"(\"",
     ),
+    (
+        "a field that what is counted has not",
+        "lab.yaml",
+        "{id: mode, kind: file, path: /srv/kept, mode: \"0444\"",
+        "{id: mode, kind: count, of: containers, where: {name: web, state: running}, is: 1",
+    ),
+    (
+        "a field that a thing has not",
+        "lab.yaml",
+        "{id: mode, kind: file, path: /srv/kept, mode: \"0444\"",
+        "{id: mode, kind: field, of: container/web, path: exitcode, is: 0",
+    ),
     ("a thing that is none", "lab.yaml", "{id: mode, kind: file, path: /srv/kept, mode: \"0444\"", "{id: mode, kind: exists, of: proces/x"),
     (
         "a target that is none",

@@ -181,6 +181,7 @@ pub(super) fn all_networks(data: &Path) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::fact::known;
 
     /// A record as the engine leaves it.
     fn put(data: &Path, id: &str, change: impl FnOnce(&mut Record)) {
@@ -225,5 +226,33 @@ mod tests {
         let names: Vec<String> =
             all_networks(place.path())["networks"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
         assert_eq!(names, ["bridge", "host", "none"]);
+    }
+
+    /// What an author may ask for is what is told, and the other way round.
+    #[test]
+    fn what_is_told_is_what_facts_may_ask_for() {
+        let place = tempfile::tempdir().unwrap();
+        put(place.path(), "1", |record| {
+            record.mounts =
+                vec![MountPoint { kind: "volume".into(), name: "data".into(), destination: "/data".into(), ..MountPoint::default() }];
+            record.networks.insert("front".to_owned(), crate::engine::container::record::Endpoint::default());
+        });
+        let volume = Volume { name: "data".to_owned(), ..Volume::default() };
+        std::fs::create_dir_all(place.path().join("volumes/data")).unwrap();
+        std::fs::write(place.path().join("volumes/data/volume.json"), serde_json::to_string(&volume).unwrap()).unwrap();
+        let documents = [
+            ("containers", &all(place.path())["containers"][0]),
+            ("volumes", &volumes(place.path())["volumes"][0]),
+            ("networks", &all_networks(place.path())["networks"][0]),
+        ];
+        // What only containers of `bottleship oci` have.
+        let of_oci = ["ociVersion", "bundle", "annotations"];
+        for (of, document) in documents {
+            assert_eq!(known::unknown_in(known::fields_of(of), document), [""; 0], "{of}");
+            for field in known::fields_of(of) {
+                let top = field.split('.').next().unwrap_or_default();
+                assert!(of_oci.contains(&top) || document.get(top).is_some(), "{of}: nobody tells `{field}`");
+            }
+        }
     }
 }

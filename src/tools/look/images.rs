@@ -83,6 +83,7 @@ pub(in crate::tools) fn running(config: &RunConfig) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::fact::known;
     use crate::oci::image::spec::ImageConfig;
 
     fn made(store: &Store, name: &str) {
@@ -116,5 +117,10 @@ mod tests {
         assert_eq!(one(Some(&store), "app:2").unwrap(), json!({ "exists": false }));
         assert!(one(Some(&store), "App:2").unwrap_err().contains("lowercase"), "a broken name is nobody's lack of an image");
         assert_eq!(all(Some(&store)).unwrap()["images"], json!([app]));
+        // What an author may ask for is what is told, and the other way round.
+        assert_eq!(known::unknown_in(known::fields_of("images"), &app), [""; 0]);
+        for field in known::fields_of("images") {
+            assert!(app.get(field.split('.').next().unwrap_or_default()).is_some(), "nobody tells `{field}`");
+        }
     }
 }
