@@ -54,4 +54,4 @@ pub use context::Context;
 pub use error::{Error, Result};
 pub use options::{Options, Outside, Secret};
 pub use state::State;
-pub use workshop::Workshop;
+pub use workshop::{Workshop, sweep_store};

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a killed process may take to go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How the ids of the runtime's containers begin, and so their cgroups, by which `doctor` knows them.
+const CGROUP: &str = "bottleship-build-";
+
 /// What runs.
 pub struct Job<'a> {
     /// The tree that becomes its root.
@@ -71,7 +74,7 @@ pub fn run(job: &Job<'_>, folder: &Path, containers: &Path, canceled: &AtomicBoo
         .arg(&pid)
         .arg("--bundle")
         .arg(&bundle)
-        .arg(name(folder))
+        .arg(format!("{CGROUP}{}", name(folder)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,7 +1,8 @@
 //! The process that builds: in a pid and a mount namespace of its own, and without root's rights in a user namespace too.
 //!
 //! It is process 1 of its pid namespace. When it ends, however it ends, the kernel ends every container of the build with it, and its mounts are gone; and it
-//! ends when the one who started it does. So a build that is killed leaves files in its workshop, which the next one removes, and nothing else.
+//! ends when the one who started it does. So a build that is killed leaves files in its workshop and the cgroup of a step, which the next one removes, and nothing
+//! else; one that is interrupted removes them itself, after its end.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -12,25 +13,45 @@ use crate::kernel::ids::{self, Kind};
 use crate::kernel::mount::{self, MsFlags};
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Process, Signal};
-use crate::kernel::{fs, socket};
+use crate::kernel::signals::{self, Signals};
+use crate::kernel::{fs, poll, socket};
 
-/// Runs `work` in the sandbox, and gives its exit code. `work` is told if the sandbox could not be made. The caller has one thread.
+/// The signals with which a person, a terminal or a machine that goes down asks for the end.
+const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// How the work in a sandbox ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code; 128 and the signal where it was killed.
+    Code(i32),
+    /// This signal came for the one who waited. Everything in the sandbox is gone.
+    Interrupted(i32),
+}
+
+/// Runs `work` in the sandbox. `work` is told if the sandbox could not be made. The caller has one thread; from here on it holds back the signals that
+/// ask for the end: one of them ends the sandbox, and the caller has a last word.
 ///
 /// # Errors
 /// The machine has no such namespaces for us.
-pub fn run(work: impl FnOnce(Result<()>) -> i32) -> Result<i32> {
+pub fn run(work: impl FnOnce(Result<()>) -> i32) -> Result<Ended> {
+    let mut asked = Signals::block(&ENDING)?;
     let root = ids::effective().0 == 0;
     let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     flags.set(CloneFlags::CLONE_NEWUSER, !root);
     let (ours, theirs) = socket::pair()?;
-    let child = process::clone3(flags, None, || work(enter(&theirs, root)))?;
+    let child = process::clone3(flags, None, || work(signals::unblock(&ENDING).map_err(Error::from).and_then(|()| enter(&theirs, root))))?;
     drop(theirs);
     if !root && let Err(error) = map(&child) {
         process::end(child.fd.as_fd());
         return Err(error);
     }
     socket::send(ours.as_fd(), b"go", &[])?;
-    Ok(process::wait(child.fd.as_fd())?.shell_code())
+    poll::readable(&[child.fd.as_fd(), asked.as_fd()], None)?;
+    if let Some(signal) = asked.next()? {
+        process::end(child.fd.as_fd());
+        return Ok(Ended::Interrupted(signal));
+    }
+    Ok(Ended::Code(process::wait(child.fd.as_fd())?.shell_code()))
 }
 
 fn enter(parent: &std::os::fd::OwnedFd, root: bool) -> Result<()> {

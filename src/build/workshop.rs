@@ -191,6 +191,19 @@ pub fn discard(folder: &Path) -> Result<()> {
     Folder::open(parent).and_then(|parent| parent.remove(name)).during(|| format!("remove `{}`", folder.display()))
 }
 
+/// Removes what builds in the store of this folder left that ended without doing so: their workshops, and their steps' cgroups.
+///
+/// # Errors
+/// The folder of workshops cannot be read.
+pub fn sweep_store(store: &Path) -> Result<()> {
+    let all = store.join("build/work");
+    if !all.is_dir() {
+        return Ok(());
+    }
+    let _turn = lock::wait_for(&all)?;
+    sweep(&all)
+}
+
 /// Removes the workshops of builds that ended without doing so.
 fn sweep(all: &Path) -> Result<()> {
     for name in fs::list(all)? {

@@ -121,17 +121,35 @@ impl Cgroup {
         if made.trees.is_empty() { Err(Error::NotDelegated { path: made.path }) } else { Ok(made) }
     }
 
+    /// The existing cgroup that had these directories when it was made by `path`. A relative path counts from the cgroup of whoever made it, and that
+    /// need not be ours.
+    ///
+    /// # Errors
+    /// As [`Cgroup::open`].
+    pub fn open_again(layout: &Layout, path: &Path, directories: &[PathBuf]) -> Result<Cgroup> {
+        let mut found = Cgroup::at(layout, path);
+        for tree in &mut found.trees {
+            if let Some(directory) = directories.iter().find(|directory| directory.starts_with(&tree.mount)) {
+                tree.directory.clone_from(directory);
+            }
+        }
+        found.existing()
+    }
+
     /// The existing cgroup `path`, in those hierarchies that have it.
     ///
     /// # Errors
     /// ENOENT when none has it.
     pub fn open(layout: &Layout, path: &Path) -> Result<Cgroup> {
-        let mut found = Cgroup::at(layout, path);
-        found.trees.retain(|tree| tree.directory.is_dir());
-        if found.trees.is_empty() {
-            return Err(super::Error::new("open cgroup", path.display(), Errno::ENOENT).into());
+        Cgroup::at(layout, path).existing()
+    }
+
+    fn existing(mut self) -> Result<Cgroup> {
+        self.trees.retain(|tree| tree.directory.is_dir());
+        if self.trees.is_empty() {
+            return Err(super::Error::new("open cgroup", self.path.display(), Errno::ENOENT).into());
         }
-        Ok(found)
+        Ok(self)
     }
 
     /// The cgroups that process `pid` is in. In trees where they differ, so do the paths.
@@ -145,7 +163,8 @@ impl Cgroup {
         Ok(Cgroup { path: PathBuf::from(format!("/proc/{pid}/cgroup")), trees })
     }
 
-    fn at(layout: &Layout, path: &Path) -> Cgroup {
+    /// The cgroup `path`, whether it is there or not.
+    pub fn at(layout: &Layout, path: &Path) -> Cgroup {
         let trees = layout.hierarchies.iter().filter_map(|hierarchy| Some(tree(hierarchy, hierarchy.directory(path)?))).collect();
         Cgroup { path: path.to_owned(), trees }
     }

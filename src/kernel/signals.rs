@@ -41,6 +41,15 @@ impl AsFd for Signals {
     }
 }
 
+/// Lets signals that [`Signals::block`] holds back end this process again: in a child that has inherited the block.
+///
+/// # Errors
+/// sigprocmask(2) refused.
+pub fn unblock(signals: &[Signal]) -> Result<()> {
+    let set: SigSet = signals.iter().copied().collect();
+    set.thread_unblock().map_err(|errno| Error::new("sigprocmask", "", errno))
+}
+
 /// Unblocks every signal and gives each its default action, as a program expects it at its start.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ use crate::build::context::remote::Remote;
 use crate::build::events::{Event, Listener};
 use crate::build::output::{self, Output};
 use crate::build::progress::{Printer, Style, excerpt};
+use crate::build::sandbox::Ended;
 use crate::build::{self, Context, Error, Options, Result, Secret, Workshop, dockerfile, sandbox};
 use crate::kernel::pty;
 use crate::oci::image::spec::Platform;
@@ -108,9 +109,20 @@ fn run(arguments: &ArgMatches) -> ExitCode {
         code
     });
     match code {
-        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Ok(Ended::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Ok(Ended::Interrupted(signal)) => interrupted(&request.store, signal),
         Err(error) => report(&error),
     }
+}
+
+/// The last word of a build that was asked to end: what it was at is removed now, and not by the next one.
+fn interrupted(store: &Path, signal: i32) -> ExitCode {
+    eprintln!("ERROR: failed to build: failed to solve: Canceled: context canceled");
+    let swept = sandbox::run(|entered| i32::from(entered.and_then(|()| build::sweep_store(store)).is_err()));
+    if swept != Ok(Ended::Code(0)) {
+        eprintln!("hint: the next build removes what this one has left in `{}`", store.join("build/work").display());
+    }
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
 }
 
 fn report(error: &Error) -> ExitCode {

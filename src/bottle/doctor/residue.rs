@@ -2,7 +2,8 @@
 //!
 //! Everything that a bottle puts on the machine says whose it is, by the path of the bottle's folder: a cgroup in an extended attribute, a link in its
 //! alias, a table in its comment, a process in its environment, a mount by where it is. A bottle lives as long as somebody holds the lock in that
-//! folder; what belongs to one that nobody holds is left over.
+//! folder; what belongs to one that nobody holds is left over. So is the empty cgroup of a build's step that is older than a moment: a build on the machine
+//! that is killed has no last word (see [`crate::build::sandbox`]).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -37,6 +37,14 @@ impl From<cgroup::Error> for Error {
     }
 }
 
+/// The cgroup that [`make`] is going to make.
+///
+/// # Errors
+/// A path that leads out of the tree.
+pub fn planned(plan: &Plan, layout: &Layout) -> Result<Cgroup> {
+    Ok(Cgroup::at(layout, &path(plan, layout)?))
+}
+
 /// Makes the cgroup of the plan and sets its limits. `None` where this user may not make any: then a container runs without limits, unless
 /// the bundle asks for some.
 ///

@@ -76,8 +76,7 @@ pub fn kill(entry: &Entry, state: &State, signal: i32, all: bool) -> Result<()> 
 /// It runs; its cgroup has processes that do not die.
 pub fn delete(entry: Entry, force: bool) -> Result<()> {
     let Ok(state) = entry.load() else {
-        // A create that was cut short before it had a process.
-        return if force { entry.remove() } else { entry.load().map(drop) };
+        return if force { forget_half_made(entry) } else { entry.load().map(drop) };
     };
     match entry.status(&state) {
         Status::Stopped => {}
@@ -89,6 +88,15 @@ pub fn delete(entry: Entry, force: bool) -> Result<()> {
         }
     }
     discard(entry, &state)
+}
+
+/// Takes away what a create left that was cut short before its state was written: a cgroup, with a process in it that waits for its maker, if that has
+/// not been noticed yet.
+fn forget_half_made(entry: Entry) -> Result<()> {
+    if let Some(cgroup) = entry.planned().and_then(|state| state.cgroup()) {
+        cgroup.kill().and_then(|()| cgroup.remove()).during(|| "remove the cgroup of a container that is half made")?;
+    }
+    entry.remove()
 }
 
 fn end(state: &State) -> Result<()> {

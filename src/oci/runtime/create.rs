@@ -125,8 +125,11 @@ impl Making<'_> {
         let plan = self.plan;
         let entry = self.entry.as_ref().ok_or_else(|| Error::new("no folder"))?;
         entry.keep_config(config)?;
+        let mut state = self.first_state();
         match Layout::detect() {
             Ok(layout) => {
+                state.set_cgroup(Some(&cgroup::planned(plan, &layout)?));
+                entry.save_planned(&state)?;
                 self.cgroup = cgroup::make(plan, &layout)?;
                 start.entrances = self.cgroup.as_ref().map(Cgroup::entrances).transpose()?.unwrap_or_default();
                 start.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup::view(&layout, cgroup));
@@ -137,7 +140,7 @@ impl Making<'_> {
             start.start_socket = Some(socket::listen(&entry.start_socket())?);
             xray::keep_in(&entry.xray())?;
         }
-        let mut state = self.first_state();
+        state.set_cgroup(None);
         start.state = Some(state.clone());
         let credentials = plan.credentials()?;
         let (ours, theirs) = socket::pair()?;
@@ -157,7 +160,7 @@ impl Making<'_> {
         self.provide(pid)?;
         state.pid = pid;
         state.started = process::look(pid).map_or(0, |(_, started)| started);
-        state.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        state.set_cgroup(self.cgroup.as_ref());
         entry.save(&state)?;
         self.state = Some(state.clone());
         messages::go(&ours)?;
@@ -194,6 +197,7 @@ impl Making<'_> {
             owner: ids::effective().0,
             annotations: self.plan.spec.annotations.clone(),
             cgroup: None,
+            cgroup_directories: Vec::new(),
         }
     }
 

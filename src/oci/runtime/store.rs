@@ -3,6 +3,7 @@
 //! ```text
 //!  /run/bottleship/oci/web/
 //!      state.json    who it is: replaced as a whole, never half written
+//!      planned.json  the same before there is a process: what a create that was cut short may have left
 //!      config.json   the bundle's, as it was at create; exec and delete go by it
 //!      xray.ring     what the kernel was asked for it, if somebody looks: `start` fetches it
 //!      log.json      what it said, where a shim stays with it
@@ -14,7 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,9 @@ pub struct State {
     pub annotations: BTreeMap<String, String>,
     /// The cgroup's path in each tree; `None` when it could not have one.
     pub cgroup: Option<PathBuf>,
+    /// The cgroup's directories: a relative path counts from the cgroup of the one who made it, not of the one who reads this.
+    #[serde(default)]
+    pub cgroup_directories: Vec<PathBuf>,
 }
 
 /// What a container is doing (runtime.md, "State").
@@ -200,8 +204,25 @@ impl Entry {
     /// # Errors
     /// The disk is full.
     pub fn save(&self, state: &State) -> Result<()> {
+        self.put("state.json", state)
+    }
+
+    /// Writes what is about to be made, for whoever has to take it away if we do not come to an end.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn save_planned(&self, state: &State) -> Result<()> {
+        self.put("planned.json", state)
+    }
+
+    /// What a create that was cut short was about to make, as far as it had come.
+    pub fn planned(&self) -> Option<State> {
+        serde_json::from_str(&fs::read(&self.folder.join("planned.json")).ok()?).ok()
+    }
+
+    fn put(&self, name: &str, state: &State) -> Result<()> {
         let json = serde_json::to_vec(state).map_err(|error| Error::new(error.to_string()))?;
-        Ok(fs::put(&self.folder.join("state.json"), &json, 0o600)?)
+        Ok(fs::put(&self.folder.join(name), &json, 0o600)?)
     }
 
     /// Reads the state.
@@ -276,7 +297,13 @@ impl State {
 
     /// The container's cgroup; `None` when it has none or it is gone.
     pub fn cgroup(&self) -> Option<Cgroup> {
-        Cgroup::open(&Layout::detect().ok()?, self.cgroup.as_ref()?).ok()
+        Cgroup::open_again(&Layout::detect().ok()?, self.cgroup.as_ref()?, &self.cgroup_directories).ok()
+    }
+
+    /// Remembers where its cgroup is.
+    pub fn set_cgroup(&mut self, cgroup: Option<&Cgroup>) {
+        self.cgroup = cgroup.map(|cgroup| cgroup.path().to_owned());
+        self.cgroup_directories = cgroup.map(|cgroup| cgroup.directories().map(Path::to_owned).collect()).unwrap_or_default();
     }
 
     fn frozen(&self) -> bool {

@@ -1,10 +1,12 @@
 //! A build that is killed leaves a store that is whole, no process, no mount, and no cgroup once the next one has begun.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
 use super::World;
+use crate::support::{Rights, rights};
 
 #[test]
 fn kill_in_the_middle_many_times() {
@@ -34,4 +36,27 @@ fn kill_in_the_middle_many_times() {
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && of_ours(name))
         .collect();
     assert!(alive.is_empty(), "processes are left: {alive:?}");
+}
+
+#[test]
+fn a_build_that_is_interrupted_leaves_nothing_at_once() {
+    let world = World::new();
+    world.file("Dockerfile", "FROM base\nRUN echo it runs && exec sleep 1000\n");
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let mut child = world.call(&["-t", "app"]).command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with(" it runs")), "the step never ran");
+        let workshop = fs::read_dir(world.path("store/build/work")).unwrap().next().unwrap().unwrap().path();
+        let container = fs::read_dir(workshop.join("oci")).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+        let cgroups = || world.sandbox.program("find").args(["/sys/fs/cgroup", "-name", &container]).output().stdout;
+        assert!(container.starts_with("bottleship-build-"), "`doctor` does not know {container}");
+        // An ordinary user's step has one only where somebody gave that user cgroups.
+        assert!(rights() != Rights::Root || !cgroups().is_empty(), "the step has no cgroup");
+        world.sandbox.program("kill").args([format!("-{signal}"), child.id().to_string()]).succeeds();
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{said:?}");
+        assert_eq!(said.last().map(String::as_str), Some("ERROR: failed to build: failed to solve: Canceled: context canceled"));
+        assert_eq!(cgroups(), "", "cgroups are left after SIG{signal}");
+        assert!(!workshop.exists(), "`{}` is left after SIG{signal}", workshop.display());
+    }
 }

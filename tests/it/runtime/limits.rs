@@ -81,6 +81,40 @@ fn an_exec_that_waits_in_a_paused_container_ends_when_that_is_deleted() {
 }
 
 #[test]
+fn a_create_that_was_cut_short_is_deleted_with_its_cgroup() {
+    where_limits_are("a_create_that_was_cut_short", |world| {
+        // What its maker leaves that is killed before it could write the state.
+        let output = world.tell_limited(
+            "cgroups() { find /sys/fs/cgroup -name $id | wc -l; }\n\
+             oci create $id < /dev/null > /dev/null 2>&1; echo create=$?; [ $(cgroups) -gt 0 ] && echo a cgroup\n\
+             mv \"$work/oci/$id/state.json\" \"$work/oci/$id/planned.json\"\n\
+             oci state $id 2>&1 | head -1\n\
+             oci delete --force $id; echo delete=$? left=$(cgroups)",
+        );
+        for wanted in ["create=0\na cgroup\n", "is half made", "delete=0 left=0\n"] {
+            assert!(output.stdout.contains(wanted), "`{wanted}` in {:?}: {output}", world.place());
+        }
+    });
+}
+
+#[test]
+fn a_container_is_deleted_with_its_cgroup_by_somebody_in_another_cgroup() {
+    let test = "a_container_is_deleted_with_its_cgroup_by_somebody_in_another_cgroup";
+    let world = match World::new(Place::Bench) {
+        Ok(_) if unified_cgroups() => return skip(test, "on cgroup v2 a container's cgroup is never below its maker's"),
+        Ok(world) => world,
+        Err(why) => return skip(test, &why),
+    };
+    let output = world.tell(
+        "cgroups() { find /sys/fs/cgroup -name $id | wc -l; }\n\
+         oci create $id < /dev/null > /dev/null 2>&1; echo create=$?; [ $(cgroups) -gt 0 ] && echo a cgroup\n\
+         for tree in pids memory; do mkdir /sys/fs/cgroup/$tree/elsewhere; echo $$ > /sys/fs/cgroup/$tree/elsewhere/cgroup.procs; done\n\
+         oci delete --force $id; echo delete=$? left=$(cgroups)",
+    );
+    assert!(output.stdout.contains("create=0\na cgroup\n") && output.stdout.contains("delete=0 left=0\n"), "{output}");
+}
+
+#[test]
 fn out_of_memory_is_an_event() {
     where_limits_are("out_of_memory_is_an_event", |mut world| {
         // The hog begins when events listens: it waits for a line.
