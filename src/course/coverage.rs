@@ -251,6 +251,8 @@ const TYPED_COMPOSE: &[(&str, &str)] = &[
     ("compose/file", "docker compose up -d"),
     ("compose/file", "docker compose"),
     ("compose/file", "docker-compose"),
+    ("compose/given", "curl -o docker-compose.yml https://k8smastery.com/dockercoins-compose.yml"),
+    ("compose/given", "docker compose up --build"),
     ("compose/habits", "kompose convert --build local"),
     ("compose/merge", "docker-compose -f docker-compose.yml -f docker-compose.test.yml up -d"),
     ("compose/merge", "docker-compose -f docker-compose.yml -f docker-compose.prod.yml config > output.yml"),
@@ -279,6 +281,9 @@ const TYPED_COMPOSE: &[(&str, &str)] = &[
     ("compose/up", "docker build"),
     ("compose/values", "ll"),
     ("compose/values", "docker-compose exec psql cat /run/secrets/psql_user"),
+    ("habits/collection", "cp .gitignore .dockerignore"),
+    ("habits/debug", "docker-compose run ts npm i"),
+    ("habits/debug", "docker-compose up"),
     ("habits/elsewhere", "docker build -t arm64node ."),
     ("habits/elsewhere", "docker run -p 8080:3000 -d arm64node"),
     ("habits/factors", "docker build -t mta ."),
@@ -316,6 +321,10 @@ const TYPED_COMPOSE: &[(&str, &str)] = &[
     ("habits/signals", "docker run -d -p 3002:3000 assignment1"),
     ("habits/signals", "docker top 6ec2"),
     ("habits/signals", "docker stop 6ec2"),
+    ("habits/tools", "ll"),
+    ("habits/tools", "ps uax"),
+    ("habits/tools", "ping node2"),
+    ("habits/tools", "ssh -L 8080:localhost:8080 maciejka@91.214.2.28"),
 ];
 const NAMED: &str = "docker container run --detach --name mysql -e MYSQL_ALLOW_EMPTY_PASSWORD=True -v mysql-db:/var/lib/mysql mysql";
 const OLD: &str =
