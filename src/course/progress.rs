@@ -36,6 +36,22 @@ pub struct Standing {
     pub renamed: Vec<Renamed>,
 }
 
+impl Standing {
+    /// How many steps of the course are done (not: passed over, or shown), and how many there are on this machine.
+    pub fn steps(&self, course: &Course) -> (usize, usize) {
+        let (mut done, mut of) = (0, 0);
+        for entry in course.units() {
+            let unit = self.units.get(&entry.example.id);
+            for step in &entry.example.steps {
+                let state = unit.and_then(|unit| unit.steps.get(&step.id)).and_then(|step| step.state);
+                done += usize::from(state == Some(StepState::Done));
+                of += usize::from(state != Some(StepState::NotHere));
+            }
+        }
+        (done, of)
+    }
+}
+
 /// A unit or a step that has got another name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renamed {

@@ -198,6 +198,13 @@ impl<'p> Prover<'p> {
     }
 }
 
+/// How many programs want each cpu: limits of time are those of a machine that has nothing else to do.
+pub fn load() -> f64 {
+    let text = crate::kernel::fs::read(std::path::Path::new("/proc/loadavg")).unwrap_or_default();
+    let wanting: f64 = text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(1.0);
+    wanting / std::thread::available_parallelism().map_or(1, usize::from) as f64
+}
+
 /// The reason for which a step is exempt from a proof.
 fn exempt(step: &super::unit::Step, proof: &str) -> Option<String> {
     step.exempt.iter().find(|(name, _)| name == proof).map(|(_, reason)| reason.clone())

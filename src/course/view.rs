@@ -258,6 +258,9 @@ pub struct Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportView {
     pub units: Vec<ReportLine>,
+    /// Steps of the whole course that are done, and all that this machine has, as far as that is known.
+    pub done: usize,
+    pub steps: usize,
     pub points: u32,
     pub of: u32,
     pub notes: Vec<String>,

@@ -165,6 +165,8 @@ fn standing() -> ReportView {
     };
     ReportView {
         units: vec![line("by-hand/chroot", 5, 0, 6), line("by-hand/pid", 2, 1, 1)],
+        done: 7,
+        steps: 640,
         points: 7,
         of: 12,
         notes: vec!["chroot needs the libraries too".into()],

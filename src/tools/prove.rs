@@ -1,6 +1,7 @@
 //! `bottleship prove [LAB|LESSON...]`: proves labs and lessons, and says for each obligation how it came out.
 
 mod terminal;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::course::{Course, Error};
 use crate::kernel;
 use crate::kernel::ns::CloneFlags;
 use terminal::Terminal;
+use walk::Walk;
 
 /// The sub-command.
 pub const PROVE: Tool = Tool { command, run };
@@ -43,6 +45,13 @@ fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with_all(["lessons", "labs", "UNIT"])
                 .help("Only the prover itself: what is planted in a course must be caught (P15)"),
+        )
+        .arg(
+            Arg::new("walk")
+                .long("walk")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["lessons", "labs", "itself", "UNIT", "proofs"])
+                .help("One learner's whole way at one prompt after the other: every lesson and lab in turn, progress at 100 %, the doctor content"),
         )
         .arg(Arg::new("format").long("format").value_parser(["text", "json"]).default_value("text").help("How to report"))
         .arg(Arg::new("only-failures").long("only-failures").action(ArgAction::SetTrue).help("Show what failed, and the sums"))
@@ -130,7 +139,15 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
         json: arguments.get_one::<String>("format").is_some_and(|format| format == "json"),
         only_failures: arguments.get_flag("only-failures"),
     };
+    let retries = arguments.get_one::<u32>("retries").copied().unwrap_or(0);
     let mut rows = vec![offline()];
+    if arguments.get_flag("walk") {
+        let mut tell = |row: &Row| report.tell(row);
+        let state = state.join("learner");
+        report.tell(&rows[0]);
+        rows.extend(Walk { course: &course, folder: folder.as_deref(), state, bottle: &bottle, retries, tell: &mut tell }.run()?);
+        return conclude(&rows, course.units().len(), &report, arguments);
+    }
     rows.extend(unreadable.into_iter().map(not_read));
     let unreadable = rows.len() - 1;
     rows.iter().for_each(|row| report.tell(row));
@@ -138,7 +155,7 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     for unit in &units {
         rows.extend(once(unit)?);
     }
-    for _ in 0..arguments.get_one::<u32>("retries").copied().unwrap_or(0) {
+    for _ in 0..retries {
         rows = once_more(&units, rows, once)?;
     }
     if itself || all && how.only.is_empty() && !arguments.get_flag("lessons") {
@@ -147,9 +164,14 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
             rows.push(row);
         }
     }
-    report.sums(&rows, units.len() + unreadable);
+    conclude(&rows, units.len() + unreadable, &report, arguments)
+}
+
+/// The sums, and the file of all rows where one was asked for; whether nothing failed.
+fn conclude(rows: &[Row], units: usize, report: &Report, arguments: &ArgMatches) -> Result<bool, Error> {
+    report.sums(rows, units);
     if let Some(path) = arguments.get_one::<PathBuf>("report") {
-        write_report(path, &rows)?;
+        write_report(path, rows)?;
     }
     Ok(!rows.iter().any(Row::failed))
 }

@@ -8,8 +8,8 @@ use super::super::params;
 use super::super::session::Session;
 use super::super::view::{FactView, Verdict};
 use super::super::world::{Down, Live};
-use super::{Outcome, Prover, Row, down, exempt, solved, still, transcripts};
-use crate::kernel::{self, poll};
+use super::{Outcome, Prover, Row, down, exempt, load, solved, still, transcripts};
+use crate::kernel::poll;
 
 /// How long a set-up and a check may take.
 const SET_UP: Duration = Duration::from_secs(2);
@@ -71,13 +71,6 @@ pub(super) fn prove(prover: &mut Prover<'_>, entry: &Entry) -> Vec<Row> {
         prover.row(&mut rows, &id, "P14", "checks", outcome);
     }
     rows
-}
-
-/// How many programs want each cpu: limits of time are those of a machine that has nothing else to do.
-fn load() -> f64 {
-    let text = kernel::fs::read(std::path::Path::new("/proc/loadavg")).unwrap_or_default();
-    let wanting: f64 = text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(1.0);
-    wanting / std::thread::available_parallelism().map_or(1, usize::from) as f64
 }
 
 /// Why the whole lab cannot be done on this machine.

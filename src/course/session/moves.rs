@@ -135,18 +135,21 @@ impl Session {
     /// There is nothing after the last unit, or the next world could not be made.
     pub fn next(&mut self) -> Result<Moved, Error> {
         let state = self.standing().and_then(|standing| standing.state);
-        let applies = self.place.bottle.abilities().missing(&self.current().needs).is_empty();
+        let mut applies = self.applies();
         if state.is_none() && applies && !self.current().facts.is_empty() {
             let step = self.step;
             let check = self.check()?;
-            if check.verdict != Verdict::Pass {
+            // A check that found nothing to look at here keeps nobody.
+            applies = check.facts.iter().any(|fact| fact.not_here.is_none());
+            if applies && check.verdict != Verdict::Pass {
                 return Ok(Moved { view: self.view(), fresh: false, replayed: Vec::new(), refused: Some(check) });
             }
             if self.step != step {
                 // A lab has gone on by its check.
                 return Ok(self.stay());
             }
-        } else if state.is_none() && self.parked.is_none() {
+        }
+        if self.parked.is_none() && self.standing().and_then(|standing| standing.state).is_none() {
             self.standing_mut().state = Some(if applies { StepState::Done } else { StepState::NotHere });
             self.save()?;
         }
@@ -155,6 +158,15 @@ impl Session {
             self.keep_verb(":next".to_owned())?;
         }
         self.forward()
+    }
+
+    /// Whether this machine has what the step needs: the unit, the step itself, and some of the commands that it shows.
+    fn applies(&self) -> bool {
+        let here = |needs: &[String]| self.missing(needs).is_none();
+        let step = self.current();
+        let shown = step.blocks.iter().filter_map(|block| if let Block::Run { needs, .. } = block { Some(needs) } else { None });
+        let none_here = shown.clone().next().is_some() && !shown.clone().any(|needs| here(needs));
+        here(&self.unit.world.needs) && here(&step.needs) && !none_here
     }
 
     /// To the next step in the same world, or to the next unit in a fresh one.

@@ -106,7 +106,10 @@ impl Session {
             .filter(|entry| self.progress.seen(&entry.example.id).is_some())
             .map(|entry| self.report_line(&entry.example))
             .collect();
+        let (done, steps) = self.progress.standing.steps(&self.course);
         ReportView {
+            done,
+            steps,
             points: units.iter().map(|unit| unit.points).sum(),
             of: units.iter().map(|unit| unit.points_of).sum(),
             units,

@@ -300,3 +300,41 @@ fn a_diff_tells_what_came_what_changed_and_what_went() {
     wanted.sort_by(|one, other| one.split(' ').nth(2).cmp(&other.split(' ').nth(2)));
     assert_eq!(told, wanted, "{said}");
 }
+
+/// Nobody is kept by what their machine cannot do: the step, the whole lab, the only commands of a step, or all facts of it.
+#[test]
+fn what_does_not_apply_here_keeps_nobody() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("course");
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("make the folder");
+        fs::write(path, text).expect("write the file");
+    };
+    let fact = |more: &str| format!("[{{id: f, kind: exists, of: file//srv/x, not_yet: \"No x.\"{more}}}]");
+    let lesson = format!(
+        "---\nid: test/first\ntitle: L\n---\n## A {{#a needs=tool:no-such}}\n\n```check\n{}\n```\n\n## B {{#b}}\n\n```run needs=tool:no-such\ntouch /srv/x\n```\n\n\
+         ```check\n{}\n```\n\n## C {{#c}}\n\n```check\n{}\n```\n",
+        fact(""),
+        fact(""),
+        fact(", needs: [\"tool:no-such\"]")
+    );
+    write("lessons/01-test/01-first.md", &lesson);
+    let step = |id: &str| format!("  - {{id: {id}, goal: G, facts: {}}}\n", fact(""));
+    write(
+        "labs/test/lab/lab.yaml",
+        &format!("id: test/lab\ntitle: B\nworld: {{hosts: [bench], needs: [\"tool:no-such\"]}}\nsteps:\n{}{}", step("one"), step("two")),
+    );
+    let said = typed(&sandbox, &folder, &(":next\n".repeat(5) + ":report\n"));
+    for place in [
+        "test/first, step 2 of 3",
+        "test/first, step 3 of 3",
+        "test/lab, step 1 of 2",
+        "test/lab, step 2 of 2",
+        "the last step of the course",
+    ] {
+        assert!(said.contains(place), "no `{place}` in:\n{said}");
+    }
+    assert!(said.contains("3 not here") && said.contains("2 not here") && !said.contains("No x."), "{said}");
+    assert!(said.contains("0 of 0 steps of the course are done"), "what is not here is not to be done:\n{said}");
+}
