@@ -25,6 +25,16 @@ pub fn readable(descriptors: &[BorrowedFd<'_>], patience: Option<Duration>) -> R
     Ok(polled.iter().enumerate().filter(|(_, polled)| !polled.revents().is_empty()).map(|(index, _)| index).collect())
 }
 
+/// Whether the other side of a connection has closed it, or its half of it, as it is now.
+///
+/// # Errors
+/// As [`readable`].
+pub fn is_left(descriptor: BorrowedFd<'_>) -> Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::RDHUP)];
+    wait(&mut polled, Some(Duration::ZERO))?;
+    Ok(!polled[0].revents().is_empty())
+}
+
 fn wait(polled: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<()> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     loop {

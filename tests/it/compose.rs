@@ -1,5 +1,6 @@
 //! Our Compose on our engine, from the outside: the command lines, the containers that come of them, and the same project by Debian's docker-compose beside it.
 
+mod apps;
 mod foreground;
 mod lifecycle;
 mod others;

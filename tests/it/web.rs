@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, Sandbox, eventually, has_program, skip, stretched};
+use crate::support::{Call, Sandbox, eventually, stretched};
 use crate::terminal::Terminal;
 
-mod browser;
+pub mod browser;
 
-use browser::Page;
+use browser::{Page, browse};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How soon the page shows what has happened.
@@ -146,21 +146,11 @@ fn looking_starts_no_engine_and_ends_with_the_bottle() {
     assert!(refused.stderr.contains("can be reached by other machines"), "{}", refused.stderr);
 }
 
-/// A browser with the page; none where there is no browser, which is a failure wherever `./setup test` has run.
-fn browse(test: &str, web: &Web) -> Option<Page> {
-    if !has_program("chromium") {
-        assert!(std::env::var_os("BOTTLESHIP_SKIPS").is_none(), "there is no chromium: `./setup test` installs it");
-        skip(test, "there is no chromium on the PATH (`./setup test` installs it)");
-        return None;
-    }
-    Some(Page::open(web.sandbox.path(), &web.address()))
-}
-
 /// One browser for all: it takes longer to start than all that is looked at.
 #[test]
 fn in_a_browser_the_page_is_live_and_for_everybody() {
     let mut web = Web::start();
-    let Some(mut page) = browse("web::in_a_browser_the_page_is_live_and_for_everybody", &web) else { return };
+    let Some(mut page) = browse("web::in_a_browser_the_page_is_live_and_for_everybody", web.sandbox.path(), &web.address()) else { return };
     page.becomes("document.querySelector('#link')?.textContent === 'live' && !!document.querySelector('#hosts h3')", PATIENCE);
     shows_what_happens(&mut web, &mut page);
     can_be_heard(&mut page);

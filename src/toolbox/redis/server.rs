@@ -257,7 +257,7 @@ fn converse(shared: &Shared, stream: &TcpStream, session: &mut Session) -> std::
         // Written under the lock, so that no message of a channel comes between.
         let mut state = shared.lock();
         let reply = if waits(&words) && session.queued.is_none() {
-            let (after, reply) = wait(shared, state, session, &words);
+            let (after, reply) = wait(shared, state, session, &words, stream);
             state = after;
             reply
         } else {
@@ -286,8 +286,14 @@ fn waits(words: &[Bytes]) -> bool {
     ["BLPOP", "BRPOP"].iter().any(|name| words[0].eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// Tries until there is something, or the time is over.
-fn wait<'a>(shared: &Shared, mut state: MutexGuard<'a, State>, session: &mut Session, words: &[Bytes]) -> (MutexGuard<'a, State>, Reply) {
+/// Tries until there is something, or the time is over, or nobody waits any more: what is taken for one who has gone away is lost.
+fn wait<'a>(
+    shared: &Shared,
+    mut state: MutexGuard<'a, State>,
+    session: &mut Session,
+    words: &[Bytes],
+    stream: &TcpStream,
+) -> (MutexGuard<'a, State>, Reply) {
     let seconds = words.last().and_then(|word| std::str::from_utf8(word).ok()?.parse::<f64>().ok()).unwrap_or(0.0);
     let deadline = (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten().map(|patience| Instant::now() + patience);
     loop {
@@ -297,6 +303,10 @@ fn wait<'a>(shared: &Shared, mut state: MutexGuard<'a, State>, session: &mut Ses
             return (state, reply);
         }
         state = shared.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        // What cannot be looked at is not there either.
+        if poll::is_left(stream.as_fd()).unwrap_or(true) {
+            return (state, Reply::NullArray);
+        }
     }
 }
 
@@ -390,4 +400,58 @@ fn execute(state: &mut State, session: &mut Session) -> Reply {
         return Reply::NullArray;
     }
     Reply::Array(queued.iter().map(|words| carry_out(state, session, words)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// A server's shared part, and a connection to it that is served by a thread.
+    fn joined(shared: &Arc<Shared>, id: u64) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, own) = (listener.accept().unwrap().0, shared.clone());
+        std::thread::spawn(move || connection(&own, stream, id));
+        client
+    }
+
+    fn asked(mut client: &TcpStream, line: &str, answer: &str) {
+        client.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut read = vec![0; answer.len()];
+        client.read_exact(&mut read).unwrap();
+        assert_eq!(String::from_utf8_lossy(&read), answer, "{line}");
+    }
+
+    #[test]
+    fn who_waits_gets_what_comes_and_who_went_away_takes_nothing() {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(Settings::read(&[]).unwrap())),
+            changed: Condvar::new(),
+            wake: exec::pipe().unwrap().1,
+        });
+        let other = joined(&shared, 1);
+        let waits = |id: u64| {
+            let mut client = joined(&shared, id);
+            let before = shared.lock().processed;
+            client.write_all(b"BLPOP queue 0\r\n").unwrap();
+            // It has looked once and waits: it holds the lock from the one to the other.
+            while shared.lock().processed == before {
+                std::thread::yield_now();
+            }
+            client
+        };
+        let mut patient = waits(2);
+        asked(&other, "RPUSH queue one", ":1\r\n");
+        let mut read = [0; 22];
+        patient.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"*2\r\n$5\r\nqueue\r\n$3\r\none");
+        drop(waits(3));
+        asked(&other, "RPUSH queue two", ":1\r\n");
+        while shared.lock().listeners.contains_key(&3) {
+            std::thread::yield_now();
+        }
+        asked(&other, "LLEN queue", ":1\r\n");
+    }
 }

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use crate::support::stretched;
+use crate::support::{has_program, skip, stretched};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What the browser says of a script whose page went away while it ran.
+const GONE: [&str; 3] =
+    ["Execution context was destroyed", "Inspected target navigated or closed", "Cannot find context with specified id"];
 
 /// One page in a browser of its own.
 pub struct Page {
@@ -23,6 +26,16 @@ pub struct Page {
     number: u64,
     session: Option<String>,
     complaints: Vec<String>,
+}
+
+/// A browser with the page at `address`; none where there is no browser, which is a failure wherever `./setup test` has run.
+pub fn browse(test: &str, folder: &Path, address: &str) -> Option<Page> {
+    if !has_program("chromium") {
+        assert!(std::env::var_os("BOTTLESHIP_SKIPS").is_none(), "there is no chromium: `./setup test` installs it");
+        skip(test, "there is no chromium on the PATH (`./setup test` installs it)");
+        return None;
+    }
+    Some(Page::open(folder, address))
 }
 
 impl Page {
@@ -47,12 +60,23 @@ impl Page {
         for domain in ["Page", "Runtime", "Log", "Accessibility"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
-        page.call("Page.navigate", &json!({ "url": address }));
+        page.goes(address);
         page
+    }
+
+    /// Opens another address in the same page.
+    pub fn goes(&mut self, address: &str) {
+        let told = self.call("Page.navigate", &json!({ "url": address }));
+        assert!(told["errorText"].is_null(), "{address}: {}", told["errorText"]);
     }
 
     /// Calls a method of the protocol; its result.
     pub fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.asks(method, params).unwrap_or_else(|error| panic!("{method} {params}: {error}"))
+    }
+
+    /// Calls a method of the protocol; its result, or the browser's error.
+    fn asks(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         self.number += 1;
         let mut order = json!({ "id": self.number, "method": method, "params": params });
         if let Some(session) = &self.session {
@@ -63,8 +87,7 @@ impl Page {
         loop {
             let told = self.next(deadline, method);
             if told["id"] == self.number {
-                assert!(told["error"].is_null(), "{method} {params}: {}", told["error"]);
-                return told["result"].clone();
+                return if told["error"].is_null() { Ok(told["result"].clone()) } else { Err(told["error"].clone()) };
             }
             self.note(&told);
         }
@@ -72,10 +95,19 @@ impl Page {
 
     /// What a script in the page gives.
     pub fn eval(&mut self, script: &str) -> Value {
+        self.tries(script).unwrap_or_else(|| panic!("{script}: the page went away meanwhile"))
+    }
+
+    /// The same; nothing if the page goes to another address (or comes anew) meanwhile.
+    fn tries(&mut self, script: &str) -> Option<Value> {
         let asked = json!({ "expression": script, "returnByValue": true, "awaitPromise": true });
-        let result = self.call("Runtime.evaluate", &asked);
+        let result = match self.asks("Runtime.evaluate", &asked) {
+            Ok(result) => result,
+            Err(error) if error["message"].as_str().is_some_and(|why| GONE.iter().any(|gone| why.contains(gone))) => return None,
+            Err(error) => panic!("{script}: {error}"),
+        };
         assert!(result["exceptionDetails"].is_null(), "{script}: {}", result["exceptionDetails"]);
-        result["result"]["value"].clone()
+        Some(result["result"]["value"].clone())
     }
 
     /// Looks until `condition` holds in the page.
@@ -84,15 +116,27 @@ impl Page {
         loop {
             // Before the look, so that one look comes after the deadline.
             let late = Instant::now() > deadline;
-            if self.eval(&format!("!!({condition})")) == true {
+            if self.tries(&format!("!!({condition})")) == Some(true.into()) {
                 return;
             }
             if late {
-                let shown = self.eval("document.body ? document.body.innerText : ''");
+                let shown = self.tries("document.body ? document.body.innerText : ''").unwrap_or_default();
                 panic!("not within {patience:?}: {condition}; the page shows:\n{}", shown.as_str().unwrap_or_default());
             }
-            // As a frame is drawn: the page's own clock is the pause.
-            self.eval("new Promise((after) => setTimeout(after, 16))");
+            // As a frame is drawn: the page's own clock is the pause, and a page that goes away ends it.
+            self.tries("new Promise((after) => setTimeout(after, 16))");
+        }
+    }
+
+    /// Clicks into the middle of what the selector finds, as a mouse does.
+    pub fn click(&mut self, selector: &str) {
+        let middle = self.eval(&format!(
+            "(() => {{ const {{ x, y, width, height }} = document.querySelector({}).getBoundingClientRect(); return [x + width / 2, y + height / 2] }})()",
+            json!(selector)
+        ));
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": middle[0], "y": middle[1], "button": "left", "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", &event);
         }
     }
 
