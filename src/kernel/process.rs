@@ -2,6 +2,7 @@
 //!
 //! A process is held by its descriptor (pidfd_open(2)), never by its number alone: a number can be used again between a look and a kill.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -200,6 +201,33 @@ pub fn restore_signals() -> Result<()> {
     nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|errno| Error::new("sigprocmask", "", errno))
 }
 
+/// Names this thread for those who look at processes (`/proc/PID/comm`, of which ps and top show 15 bytes).
+pub fn set_name(name: &CStr) {
+    // Every name is taken, a long one cut.
+    let _ = rustix::thread::set_name(name);
+}
+
+/// From here on nobody waits for children of ours: the kernel forgets each as it ends (SIGCHLD ignored, which clones inherit).
+///
+/// # Errors
+/// None in practice.
+pub fn leave_children() -> Result<()> {
+    children(nix::sys::signal::SigHandler::SigIgn)
+}
+
+/// From here on children of ours stay until somebody has waited for them, as is usual.
+///
+/// # Errors
+/// None in practice.
+pub fn mind_children() -> Result<()> {
+    children(nix::sys::signal::SigHandler::SigDfl)
+}
+
+fn children(handler: nix::sys::signal::SigHandler) -> Result<()> {
+    // SAFETY: neither the default action nor ignoring runs a handler of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, handler) }.map(drop).map_err(|errno| Error::new("signal", "SIGCHLD", errno))
+}
+
 /// From here on a print that nobody reads any more (`bottleship oci state | grep -q`) ends this process by SIGPIPE, as it ends other programs
 /// (signal(7)). Rust ignores the signal, so that a server outlives its clients, and panics in `println!` instead.
 pub fn end_when_nobody_reads() {
@@ -279,9 +307,19 @@ pub fn look(pid: i32) -> Option<(char, u64)> {
 /// `/proc/PID/stat`. The flag stays readable while the process waits to be reaped; `None` when it is gone.
 pub fn has_executed(pid: i32) -> Option<bool> {
     const FORKED_NOT_EXECUTED: u64 = 0x40;
+    Some(flags(pid)? & FORKED_NOT_EXECUTED == 0)
+}
+
+/// Whether a process is about to end, or gone: `PF_EXITING` of the same file. The first process of a pid namespace has the flag before the others in it are
+/// killed, and is the last to end.
+pub fn is_ending(pid: i32) -> bool {
+    const EXITING: u64 = 0x4;
+    flags(pid).is_none_or(|flags| flags & EXITING != 0)
+}
+
+fn flags(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let flags: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(6)?.parse().ok()?;
-    Some(flags & FORKED_NOT_EXECUTED == 0)
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(6)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -300,7 +338,8 @@ mod tests {
         let program = std::process::Command::new("true").spawn().unwrap();
         assert_eq!((has_executed(clone.pid), has_executed(program.id() as i32)), (Some(false), Some(true)));
         wait(clone.fd.as_fd()).unwrap();
-        assert_eq!(has_executed(clone.pid), None);
+        assert_eq!((has_executed(clone.pid), is_ending(clone.pid)), (None, true));
+        assert!(!is_ending(std::process::id() as i32));
         let mut program = program;
         program.wait().unwrap();
     }

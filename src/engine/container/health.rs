@@ -15,6 +15,7 @@ use super::exec::Wish;
 use super::state::Status;
 use super::{Container, now};
 use crate::engine::Engine;
+use crate::kernel::process;
 use crate::oci::image::spec::Healthcheck;
 use crate::oci::runtime::hold::{Frame, Wants};
 
@@ -154,6 +155,10 @@ impl Engine {
                 continue;
             }
             let outcome = self.test(container, &words, nanoseconds(check.timeout, INTERVAL)).await;
+            // One that went down with its container says nothing about it.
+            if outcome.code != 0 && process::is_ending(container.state().pid) {
+                continue;
+            }
             let starting = began.elapsed() < period;
             self.judge(container, outcome, if check.retries > 0 { check.retries } else { RETRIES }, starting);
         }
@@ -204,7 +209,7 @@ impl Engine {
         if tokio::time::timeout(patience, listen).await.is_err() {
             if let Ok(exec) = self.execs.find(&exec.id) {
                 // It may have ended just now.
-                let _ = crate::kernel::process::kill(exec.pid, Duration::ZERO);
+                let _ = process::kill(exec.pid, Duration::ZERO);
             }
             return failed(format!("Health check exceeded timeout ({}s)", patience.as_secs()));
         }
