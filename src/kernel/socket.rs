@@ -1,6 +1,7 @@
 //! Unix sockets that carry descriptors: how hosts, shims and the prompt hand each other ptys, pipes and namespaces (unix(7), SCM_RIGHTS); and sockets of
 //! IPv6 alone.
 
+use std::cell::RefCell;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddrV6, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -178,9 +179,18 @@ fn send_with(socket: BorrowedFd<'_>, message: &[u8], descriptors: &[RawFd], flag
 /// # Errors
 /// recvmsg(2) failed, or the message was cut (EMSGSIZE).
 pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-    let mut buffer = vec![0; MESSAGE];
+    BUFFER.with_borrow_mut(|buffer| receive_into(buffer, socket))
+}
+
+thread_local! {
+    /// Room for the longest message. Of fresh memory the kernel gives only the pages that are written to; memory that was in use before would be filled with
+    /// zeroes for each message, and that is most of what a short message costs in a clone of this process.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MESSAGE]);
+}
+
+fn receive_into(buffer: &mut [u8], socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut space = nix::cmsg_space!([RawFd; 64]);
-    let mut parts = [IoSliceMut::new(&mut buffer)];
+    let mut parts = [IoSliceMut::new(buffer)];
     let received = loop {
         match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
             // One that ends without having read everything resets us, once; what it said before is still there, and then the end.
@@ -202,8 +212,7 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>
     if length == 0 && descriptors.is_empty() {
         return Ok(None);
     }
-    buffer.truncate(length);
-    Ok(Some((buffer, descriptors)))
+    Ok(Some((buffer[..length].to_vec(), descriptors)))
 }
 
 #[cfg(test)]

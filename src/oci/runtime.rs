@@ -41,6 +41,7 @@ mod mounts;
 mod namespaces;
 mod network_devices;
 mod options;
+pub mod order;
 mod plan;
 mod rootfs;
 mod seccomp;

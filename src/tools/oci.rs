@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::Command;
 
@@ -23,6 +24,7 @@ mod log;
 mod look;
 mod outline;
 mod seal;
+mod serve;
 mod shim;
 mod terminal;
 mod xray;
@@ -84,13 +86,15 @@ pub struct Context {
     pub arguments: Arguments,
     /// Who is told of the kernel operations.
     pub xray: xray::Xray,
+    /// The engine that has ordered this, if one has.
+    served: Option<Rc<serve::Served>>,
 }
 
 /// Parses and runs `bottleship oci ARGUMENTS`.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let mut log = log::Log::default();
-    match dispatch(&arguments, &mut log) {
+    match dispatch(&arguments, &mut log, None) {
         Ok(code) => code,
         Err((error, code)) => {
             log.report(&error);
@@ -104,7 +108,7 @@ fn failure_code(command: &str) -> u8 {
     if command == "exec" { 255 } else { 1 }
 }
 
-fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitCode, (Error, u8)> {
+fn dispatch(given: &[OsString], log: &mut log::Log, served: Option<Rc<serve::Served>>) -> std::result::Result<ExitCode, (Error, u8)> {
     let usage = |error: Error| (error, 1);
     let words = arguments::texts(given).map_err(usage)?;
     let global = Arguments::parse(&words, GLOBAL, true).map_err(usage)?;
@@ -138,7 +142,7 @@ fn dispatch(given: &[OsString], log: &mut log::Log) -> std::result::Result<ExitC
         .value("root")
         .map_or_else(|| Ok(default_root()), std::path::absolute)
         .map_err(|error| usage(Error::new(format!("--root `{}`: {error}", global.value("root").unwrap_or_default()))))?;
-    let mut context = Context { store: Store::new(root), global, arguments, xray: xray::Xray::default() };
+    let mut context = Context { store: Store::new(root), global, arguments, xray: xray::Xray::default(), served };
     if verb.changes {
         // Before anything is opened here: a descriptor of ours must not pass for one that the caller promised.
         lifecycle::preserve(&context, 0).map_err(failed)?;

@@ -59,6 +59,11 @@ impl Engine {
         engine
     }
 
+    /// Its process, or the one that has started it.
+    pub fn process(&self) -> &Child {
+        &self.process
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.sandbox.path().join(name)
     }

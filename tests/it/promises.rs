@@ -6,8 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use super::chaos::family;
+use super::engine::containers::{Confined, standing_by};
 use super::support::{Call, Rights, Sandbox, binary, bundle, has_program, rights, skip};
 
 /// How often each call of the kernel was made, by the program and all that it started.
@@ -127,6 +131,49 @@ fn a_waiting_container_is_small() {
     let kilobytes: u64 = dirty.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("a number of KiB");
     oci(&["delete", "--force", "waits"]).succeeds();
     assert!(kilobytes > 0 && kilobytes < 2048, "{kilobytes} KiB of its own");
+}
+
+/// What `docker exec` costs behind the API: nothing of ours is started anew, and nothing waits for the disk.
+#[test]
+fn an_exec_costs_two_clones_and_one_program() {
+    const EXECS: u64 = 10;
+    let test = "an_exec_costs_two_clones_and_one_program";
+    if !possible(test, &["strace", "busybox", "curl", "unshare"]) {
+        return;
+    }
+    let here = Confined::start();
+    here.engine.ours(&["run", "-d", "--network", "none", "--name", "web", "base:1", "sleep", "1000"]).succeeds();
+    let exec = || here.engine.ours(&["exec", "web", "true"]).succeeds();
+    // The first has the runtime stand by.
+    exec();
+    let unshare = here.engine.process().id();
+    let words = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let engine = family(unshare).into_iter().find(|pid| words(*pid).split('\0').nth(1) == Some("engine")).expect("the engine");
+    let pids = [engine, standing_by(unshare).expect("its runtime")];
+    let trace = here.engine.path("calls");
+    let mut command = here.engine.sandbox.program("strace").args(["-f", "-c", "-o"]).args([&trace]).command();
+    command.args(pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()])).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut strace = command.spawn().expect("start strace");
+    let mut told = BufReader::new(strace.stderr.take().expect("what it tells"));
+    let mut line = String::new();
+    for _ in &pids {
+        line.clear();
+        told.read_line(&mut line).expect("a line");
+        assert!(line.contains("attached"), "{line}");
+    }
+    // What it tells of further processes must not fill the pipe.
+    let rest = std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    (0..EXECS).for_each(|_| drop(exec()));
+    here.engine.sandbox.program("kill").args(["-INT", &strace.id().to_string()]).succeeds();
+    strace.wait().expect("it ends");
+    rest.join().expect("no panic").expect("its words");
+    let calls = count(&fs::read_to_string(&trace).expect("strace's table"));
+    let all: u64 = calls.values().sum();
+    // Now and then the engine takes one thread more.
+    assert!(of(&calls, &["clone", "clone3", "fork", "vfork"]) <= 2 * EXECS + 5, "{calls:#?}");
+    assert_eq!(of(&calls, &["execve", "execveat"]), EXECS, "{calls:#?}");
+    assert_eq!(of(&calls, &["fsync", "fdatasync", "sync", "syncfs", "nanosleep", "clock_nanosleep"]), 0, "nothing waits: {calls:#?}");
+    assert!(all < 1_000 * EXECS, "{} calls each: {calls:#?}", all / EXECS);
 }
 
 /// A bottle from nothing to nothing: how often the kernel, the disk and the network's lock are asked.

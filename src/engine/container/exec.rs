@@ -15,6 +15,7 @@ use super::{Container, names, spec};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::engine::keys::Keys;
+use crate::engine::program::Ordered;
 use crate::kernel::fs;
 use crate::kernel::root::Root;
 use crate::oci::runtime::hold::{Frame, Hold, Wants};
@@ -157,20 +158,15 @@ impl Engine {
         size: Option<(u16, u16)>,
     ) -> Result<Connection, super::start::NotStarted> {
         let (one, what) = (Arc::clone(container), exec.clone());
-        let files = self.work(move |engine| engine.prepare_exec(&one, &what, wants.stdin, size)).await?;
-        let ran = self
-            .run_runtime(
-                &["exec", "--shim", "--hold"],
-                &files.hold,
-                &["--process", &files.process.display().to_string(), "--pid-file", &files.pid.display().to_string()],
-                None,
-                &container.id,
-            )
-            .await;
-        ran.map_err(|said| not_started("exec", &said))?;
-        let connection = Connection::open(&files.socket, wants).await?;
-        let watcher = Connection::open(&files.socket, Wants::default()).await;
-        let pid = fs::read(&files.pid).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let (files, ordered) = self.work(move |engine| engine.order_exec(&one, &what, wants.stdin, size)).await?;
+        let made = match ordered {
+            Ok(ordered) => ordered.done().await,
+            Err(none) => Err(none),
+        };
+        let pid = made.map_err(|said| not_started("exec", &said))?.pid;
+        // The shim waits for both.
+        let (connection, watcher) = tokio::join!(Connection::open(&files.socket, wants), Connection::open(&files.socket, Wants::default()));
+        let connection = connection?;
         self.execs.change(&exec.id, |exec| (exec.running, exec.pid) = (true, pid));
         container.tell();
         self.tell(container, &format!("exec_start: {}", exec.wish.cmd.join(" ")), &[("execID", &exec.id)]);
@@ -184,7 +180,7 @@ impl Engine {
                 }
                 engine.exec_ended(&container, &id, &files);
             })),
-            // It was so short that only we have seen it.
+            // It has gone already: what it has written says how the process ended.
             Err(_) => engine.exec_ended(&container, &id, &files),
         }
         Ok(connection)
@@ -200,25 +196,20 @@ impl Engine {
         container.live().execs.retain(|one| one != id);
         container.tell();
         self.tell(container, "exec_die", &[("execID", id), ("exitCode", &code.to_string())]);
-        for file in [&files.hold, &files.process, &files.pid, &files.exit] {
-            // They go with the container at the latest.
-            let _ = fs::remove_file(file);
-        }
+        // It goes with the container at the latest.
+        let _ = fs::remove_file(&files.exit);
     }
 
-    fn prepare_exec(&self, container: &Container, exec: &Exec, stdin: bool, size: Option<(u16, u16)>) -> Result<Files, Fault> {
+    fn order_exec(&self, container: &Container, exec: &Exec, stdin: bool, size: Option<(u16, u16)>) -> Result<(Files, Begun), Fault> {
         let record = container.record();
         let folder = self.hold_folder(&container.id);
         // Short names: a socket's address has 108 bytes.
         let file = |ending: &str| folder.join(format!("{}.{ending}", &exec.id[..16]));
-        let files = Files { socket: file("sock"), hold: file("json"), process: file("process"), pid: file("pid"), exit: file("exit") };
-        let document = self.process_of(&record, exec, size)?;
-        fs::put(&files.process, document.to_string().as_bytes(), 0o600)?;
+        let files = Files { socket: file("sock"), exit: file("exit") };
+        let process = self.process_of(&record, exec, size)?.to_string();
         let hold =
-            Hold { socket: files.socket.clone(), stdin, stdin_once: true, clients: 1, exit: Some(files.exit.clone()), ..Hold::default() };
-        let text = serde_json::to_vec(&hold).map_err(|error| Fault::internal(error.to_string()))?;
-        fs::put(&files.hold, &text, 0o600)?;
-        Ok(files)
+            Hold { socket: files.socket.clone(), stdin, stdin_once: true, clients: 2, exit: Some(files.exit.clone()), ..Hold::default() };
+        Ok((files, self.order(&["exec", &container.id], hold, Some(process))))
     }
 
     /// `process.json`: the container's own process with other words.
@@ -317,11 +308,11 @@ struct Bundle {
 /// The files of an exec's shim.
 struct Files {
     socket: PathBuf,
-    hold: PathBuf,
-    process: PathBuf,
-    pid: PathBuf,
     exit: PathBuf,
 }
+
+/// An order that the runtime has, or why it has none.
+type Begun = Result<Ordered, String>;
 
 fn runs(container: &Container) -> Result<(), Fault> {
     match container.state().status {

@@ -1,11 +1,7 @@
 //! A start: tree, files, bundle, shim, network, program. What fails is taken back.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use serde_json::Value;
-use tokio::process::Command;
 
 use super::record::Record;
 use super::spec::{self, Start};
@@ -13,10 +9,13 @@ use super::state::Status;
 use super::{Container, files, logging, now};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
+use crate::engine::program::Ordered;
 use crate::kernel::root::Root;
 use crate::kernel::{fs, lock};
 use crate::oci::accounts;
 use crate::oci::image::overlay::Lasting;
+use crate::oci::runtime::hold::Hold;
+use crate::oci::runtime::order::Order;
 use crate::oci::runtime::{self, ContainerId};
 
 /// The exit code of a container whose program could not be started for another reason than those of [`code_of`].
@@ -85,14 +84,19 @@ impl Engine {
     async fn launch(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), NotStarted> {
         self.address(container).await?;
         let one = Arc::clone(container);
-        let bundle = self.work(move |engine| engine.prepare(&one)).await?;
-        self.run_runtime(&["create", "--shim", "--hold"], &bundle.hold, &["--bundle"], Some(&bundle.folder), &container.id)
-            .await
-            .map_err(|said| not_started("create", &said))?;
+        let ordered = self
+            .work(move |engine| {
+                let bundle = engine.prepare(&one)?;
+                Ok(engine.order(&["create", "--bundle", &bundle.folder.display().to_string(), &one.id], bundle.hold, None))
+            })
+            .await?;
+        let made = match ordered {
+            Ok(ordered) => ordered.done().await,
+            Err(none) => Err(none),
+        };
+        let pid = made.map_err(|said| not_started("create", &said))?.pid;
         self.watch(container).await?;
         self.connect_pending(container).await;
-        let id = container_id(&container.id)?;
-        let pid = self.work(move |engine| Ok(engine.runtime().open(&id)?.load()?.pid)).await?;
         self.plug_in(container, pid).await?;
         let id = container_id(&container.id)?;
         let started = self
@@ -148,11 +152,7 @@ impl Engine {
         fs::put(&folder.join("config.json"), document.to_string().as_bytes(), 0o600)?;
         let hold = self.hold_folder(&container.id);
         fs::create_dir_all(&hold, 0o700)?;
-        let settings = logging::hold(container, &record, &hold)?;
-        let file = hold.join("hold.json");
-        let text = serde_json::to_vec(&settings).map_err(|error| Fault::internal(error.to_string()))?;
-        fs::put(&file, &text, 0o600)?;
-        Ok(Bundle { folder, hold: file })
+        Ok(Bundle { folder, hold: logging::hold(container, &record, &hold)? })
     }
 
     /// The namespaces that belong to other containers, which must run.
@@ -177,24 +177,16 @@ impl Engine {
         Ok(all)
     }
 
-    /// Runs `bottleship oci ... VERB FLAGS ID`; what it logged as an error is the error.
+    /// Has the runtime do `bottleship oci VERB WORDS`, and leave a shim as `hold` says. For `exec`, `process` is what it runs.
     ///
     /// # Errors
-    /// Its own.
-    pub async fn run_runtime(&self, verb: &[&str], hold: &Path, more: &[&str], bundle: Option<&Path>, id: &str) -> Result<(), String> {
-        let log = hold.with_extension("log");
-        // One of an earlier start would be taken for ours.
-        let _ = fs::remove_file(&log);
-        let mut command = Command::new(self.program.path());
-        command.arg0("bottleship").args(["oci", "--root"]).arg(self.runtime_folder()).arg("--log").arg(&log).args(["--log-format", "json"]);
-        command.args(verb).arg(hold).args(more).args(bundle);
-        let (stdin, _keep) = self.doorway(&mut command)?;
-        command.arg(id);
-        // It says nothing there; it holds the lock as long as it runs, also when this engine is killed.
+    /// There is no runtime.
+    pub fn order(&self, words: &[&str], hold: Hold, process: Option<String>) -> Result<Ordered, String> {
+        let root = self.runtime_folder().display().to_string();
+        let arguments = ["--root", root.as_str()].iter().chain(words).map(|word| (*word).to_owned()).collect();
+        // What does it holds the lock, also when this engine is killed.
         let lock = lock::share(&self.starting()).map_err(|error| format!("tell the next engine of this start: {error}"))?;
-        command.stdin(stdin).stdout(lock).stderr(Stdio::null());
-        let status = command.status().await.map_err(|error| format!("run the container runtime: {error}"))?;
-        if status.success() { Ok(()) } else { Err(failure(&log).unwrap_or_else(|| format!("the runtime ended with {status}"))) }
+        self.program.order(&Order { arguments, hold, process }, &lock, &self.machine.doors)
     }
 
     /// Takes back what a start has made before it failed.
@@ -223,7 +215,7 @@ impl Engine {
 /// Where a bundle is, and the settings of its shim.
 struct Bundle {
     folder: PathBuf,
-    hold: PathBuf,
+    hold: Hold,
 }
 
 /// The runtime's name of a container.
@@ -249,13 +241,6 @@ fn with_groups(mut account: accounts::Account, root: &Root, record: &Record) -> 
         }
     }
     Ok(account)
-}
-
-/// The error that the runtime wrote to its log, if it did.
-fn failure(log: &Path) -> Option<String> {
-    let text = fs::read(log).ok()?;
-    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.rfind(|line| line["level"] == "error")?["msg"].as_str().map(str::to_owned)
 }
 
 /// What the program's failure is called by those who search for it: the words of dockerd and its runtime around our reason.

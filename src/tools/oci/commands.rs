@@ -1,7 +1,7 @@
 //! The commands of the runtime, as a table.
 
 use super::arguments::Flag;
-use super::{Verb, document, exec, lifecycle, look};
+use super::{Verb, document, exec, lifecycle, look, serve};
 
 const BUNDLE: Flag = Flag::value("bundle", Some('b'), "DIR", "the bundle's folder, the current one by default");
 const CONSOLE_SOCKET: Flag = Flag::value("console-socket", None, "PATH", "a unix socket that gets the terminal's master");
@@ -10,9 +10,6 @@ const PRESERVE: Flag = Flag::value("preserve-fds", None, "N", "pass N more descr
 const NO_PIVOT: Flag = Flag::switch("no-pivot", None, "move the root instead of pivoting: for a machine that runs from a ramfs");
 const NO_KEYRING: Flag = Flag::switch("no-new-keyring", None, "accepted for compatibility: no keyring is made");
 const SHIM: Flag = Flag::switch("shim", None, "leave a process with it that keeps its output (log.json) and how it ends");
-const HOLD: Flag = Flag::value("hold", None, "FILE", "with --shim: a JSON file with socket, log, stdin and more, as engines want it");
-const DOORS: Flag =
-    Flag::switch("doors", None, "with --shim: first enter the cgroups whose cgroup.procs come over standard input, a socket");
 const HELP: Flag = Flag::switch("help", Some('h'), "show this help");
 const FORMAT: Flag = Flag::value("format", Some('f'), "table|json", "how to show it");
 
@@ -22,7 +19,7 @@ pub const COMMANDS: &[Verb] = &[
         name: "create",
         operands: "ID",
         about: "make a container from a bundle; it waits for `start`",
-        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, SHIM, HOLD, DOORS, HELP],
+        flags: &[BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE, NO_PIVOT, NO_KEYRING, SHIM, HELP],
         trailing: false,
         sealed: true,
         changes: true,
@@ -51,8 +48,6 @@ pub const COMMANDS: &[Verb] = &[
             NO_KEYRING,
             Flag::switch("detach", Some('d'), "do not wait"),
             SHIM,
-            HOLD,
-            DOORS,
             Flag::switch("keep", None, "do not delete it when it has ended"),
             Flag::switch("no-subreaper", None, "accepted for compatibility: orphans are left to init"),
             HELP,
@@ -191,5 +186,15 @@ pub const COMMANDS: &[Verb] = &[
         sealed: false,
         changes: false,
         run: document::seccomp_profile,
+    },
+    Verb {
+        name: "serve",
+        operands: "",
+        about: "stand by for an engine, whose orders come over standard input, a socket: a copy of this process does each",
+        flags: &[HELP],
+        trailing: false,
+        sealed: true,
+        changes: false,
+        run: serve::run,
     },
 ];

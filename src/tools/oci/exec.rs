@@ -26,16 +26,13 @@ pub const FLAGS: &[Flag] = &[
     Flag::value("preserve-fds", None, "N", "pass N more descriptors, from 3 on"),
     Flag::value("cgroup", None, "PATH", "a cgroup below the container's"),
     Flag::switch("ignore-paused", None, "also in a paused container: waits until it is resumed"),
-    Flag::switch("shim", None, "leave a process with it that holds its streams and keeps how it ends; needs --hold"),
-    Flag::switch("doors", None, "with --shim: first enter the cgroups whose cgroup.procs come over standard input, a socket"),
-    Flag::value("hold", None, "FILE", "how the shim keeps it: a JSON file with socket, stdin, exit"),
     Flag::switch("help", Some('h'), "show this help"),
 ];
 
 /// `exec`.
 pub fn run(context: &Context) -> Result<ExitCode> {
     let given = &context.arguments;
-    if given.has("shim") {
+    if context.served.is_some() {
         return super::shim::exec(context);
     }
     let detach = given.has("detach");
@@ -88,12 +85,12 @@ pub fn begin(context: &Context) -> Result<Joined> {
 /// The process that the flags describe.
 fn process_of(context: &Context, entry: &Entry) -> Result<spec::Process> {
     let given = &context.arguments;
-    let mut process = match given.value("process") {
-        Some(file) => {
-            let text = crate::kernel::fs::read_bytes(Path::new(file))?;
-            spec::parse_process(&text).map_err(|error| spec::Error { file: file.into(), ..error })?
-        }
-        None => {
+    let parsed = |text: &[u8], file: &str| spec::parse_process(text).map_err(|error| spec::Error { file: file.into(), ..error });
+    let ordered = context.served.as_ref().and_then(|served| served.order.process.as_deref());
+    let mut process = match (ordered, given.value("process")) {
+        (Some(text), _) => parsed(text.as_bytes(), "process.json")?,
+        (None, Some(file)) => parsed(&crate::kernel::fs::read_bytes(Path::new(file))?, file)?,
+        (None, None) => {
             let command = &given.operands()[1..];
             if command.is_empty() {
                 return Err(Error::new("exec needs a command, or --process FILE"));

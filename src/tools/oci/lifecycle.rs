@@ -68,7 +68,7 @@ pub fn preserve(context: &Context, before: u32) -> Result<u32> {
 
 /// `create`: the terminal, if one is wanted, goes to the console socket.
 pub fn create(context: &Context) -> Result<ExitCode> {
-    if context.arguments.has("shim") {
+    if context.arguments.has("shim") || context.served.is_some() {
         return shim::create(context, &request(context, true)?);
     }
     let created = runtime::create(&request(context, true)?)?;

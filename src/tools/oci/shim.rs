@@ -4,9 +4,11 @@
 //!  oci create --shim ── clone3 ──> shim ── clone3 ──> the container's first process
 //!    <── made, or why not ──────────┤  pipes or terminal ──> stdout, stderr; <── stdin
 //!    ends                           │  log: what it says, line by line
-//!                                   │  socket: whoever wants to see and type (`--hold`)
+//!                                   │  socket: whoever wants to see and type
 //!                                   └─ exit.json: how it ended; then the shim ends
 //! ```
+//! For an engine the runtime stands by instead (`serve`), and the clone that does what was ordered stays as the shim.
+//!
 //!
 //! Whoever asked for the container may end: the shim is its parent, in a session of its own, and holds its pidfd, its output and its terminal. It is a
 //! copy of this small process, single-threaded from birth, and rests in poll(2). Its files are opened before the container runs and stay those of
@@ -23,8 +25,9 @@ use serde_json::{Value, json};
 use super::{Context, exec as further, lifecycle, log::Log, terminal};
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Exit, Process};
-use crate::kernel::{exec, poll, socket};
+use crate::kernel::{exec, lock, poll, socket};
 use crate::oci::runtime::hold::Hold;
+use crate::oci::runtime::order::{Answer, Made};
 use crate::oci::runtime::{self, Error, Request, Result};
 
 mod clients;
@@ -39,58 +42,60 @@ use stay::Streams;
 /// # Errors
 /// The container's own, or the shim cannot be started.
 pub fn create(context: &Context, request: &Request<'_>) -> Result<ExitCode> {
-    enter(context)?;
-    beside(|caller| {
-        let hold = hold(context)?;
-        live(context, hold, caller, |hold| make(context, request, hold))
+    beside(context, |caller| {
+        let hold = context.served.as_ref().map(|served| &served.order.hold);
+        live(context, hold, caller, || make(context, request, hold))
     })
 }
 
-/// Runs a further process in a container in a shim, and waits until it runs.
+/// Runs a further process in a container, in a shim, as an engine has ordered it.
 ///
 /// # Errors
-/// As [`create`].
+/// As [`create`]; nobody has ordered it.
 pub fn exec(context: &Context) -> Result<ExitCode> {
-    enter(context)?;
-    beside(|caller| {
-        let hold = hold(context)?;
-        live(context, hold, caller, |hold| join(context, hold))
-    })
+    let hold = context.served.as_ref().map(|served| &served.order.hold);
+    let hold = hold.ok_or_else(|| Error::new("exec with a shim: only an engine orders it"))?;
+    beside(context, |caller| live(context, Some(hold), caller, || join(context, hold)))
 }
 
-/// `--doors`: goes to where the container's cgroup will be below. A process beside it may not move another one there.
-fn enter(context: &Context) -> Result<()> {
-    if !context.arguments.has("doors") {
-        return Ok(());
+/// Whoever waits for the answer.
+pub struct Caller {
+    /// Hears it.
+    pub socket: OwnedFd,
+    /// Is given back then, whoever holds a copy.
+    pub lock: Option<OwnedFd>,
+}
+
+impl Caller {
+    /// Tells the answer, the only one.
+    ///
+    /// # Errors
+    /// It has gone.
+    pub fn answer(self, answer: &Answer) -> Result<()> {
+        let mut line = serde_json::to_vec(answer).unwrap_or_default();
+        line.push(b'\n');
+        let told = poll::write_all(self.socket.as_fd(), &line);
+        self.lock.iter().for_each(lock::give_back);
+        told.map_err(Error::from)
     }
-    let Some((_, doors)) = socket::receive(std::io::stdin().as_fd())? else { return Err(Error::new("--doors: nobody has sent any")) };
-    for door in &doors {
-        poll::write_all(door.as_fd(), b"0").map_err(|error| Error::from(error).during("--doors: enter the cgroup of containers"))?;
+}
+
+/// Clones the shim, and waits for its answer. What an engine has ordered runs in a clone already: that one stays.
+fn beside(context: &Context, live: impl FnOnce(Caller) -> Result<()>) -> Result<ExitCode> {
+    if let Some(caller) = context.served.as_ref().and_then(|served| served.caller()) {
+        return live(caller).map(|()| ExitCode::SUCCESS);
     }
-    Ok(())
-}
-
-/// The settings of `--hold`; without it only the log and the end are kept.
-fn hold(context: &Context) -> Result<Option<Hold>> {
-    let Some(file) = context.arguments.value("hold") else { return Ok(None) };
-    let bytes = crate::kernel::fs::read_bytes(Path::new(file))?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::new(format!("--hold `{file}`: {error}")))
-}
-
-/// Clones the shim, and waits for its answer.
-fn beside(live: impl FnOnce(OwnedFd) -> Result<()>) -> Result<ExitCode> {
     let (ours, theirs) = socket::pair()?;
     let shim = process::clone3(CloneFlags::empty(), None, || {
         crate::kernel::program::close(&ours);
-        i32::from(live(theirs).is_err())
+        i32::from(live(Caller { socket: theirs, lock: None }).is_err())
     })?;
     let Some((answer, _)) = socket::receive(ours.as_fd())? else {
         let exit = process::wait(shim.fd.as_fd())?;
         return Err(Error::new("the shim ended before the container was made").hint(format!("it ended with {}", exit.shell_code())));
     };
-    let answer: std::result::Result<Vec<Error>, Error> =
-        serde_json::from_slice(&answer).map_err(|error| Error::new(format!("the shim's answer: {error}")))?;
-    answer?.iter().for_each(|warning| Log::default().warn(warning));
+    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| Error::new(format!("the shim's answer: {error}")))?;
+    answer?.warnings.iter().for_each(|warning| Log::default().warn(warning));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,18 +109,17 @@ struct Held {
     socket: Option<OwnedFd>,
 }
 
-fn live(context: &Context, hold: Option<Hold>, caller: OwnedFd, make: impl FnOnce(Option<&Hold>) -> Result<Held>) -> Result<()> {
-    let answer = move |answer: std::result::Result<&[Error], &Error>| {
-        let bytes = serde_json::to_vec(&answer).unwrap_or_default();
-        socket::send(caller.as_fd(), &bytes, &[])
-    };
-    match make(hold.as_ref()) {
+fn live(context: &Context, hold: Option<&Hold>, caller: Caller, make: impl FnOnce() -> Result<Held>) -> Result<()> {
+    let made = make();
+    if context.served.is_some() {
+        // Whoever looks on while the container runs wants to see how it was made. Elsewhere it is the one that waits for us who tells.
+        context.xray.flush();
+    }
+    match made {
         Ok(held) => {
-            answer(Ok(&held.warnings))?;
-            // The caller sees that the answer is the last.
-            drop(answer);
+            caller.answer(&Ok(Made { pid: held.process.pid, warnings: held.warnings }))?;
             let (process, exit) = (held.process, held.exit);
-            let mut keeper = stay::Keeper::new(held.streams, held.log, held.socket, hold.as_ref());
+            let mut keeper = stay::Keeper::new(held.streams, held.log, held.socket, hold);
             let ended = keeper.until_the_end(&process)?;
             keep(exit, ended)?;
             context.xray.exit(&format!("container/{}", lifecycle::id(context)?), ended.shell_code());
@@ -123,7 +127,7 @@ fn live(context: &Context, hold: Option<Hold>, caller: OwnedFd, make: impl FnOnc
             Ok(())
         }
         Err(error) => {
-            answer(Err(&error))?;
+            caller.answer(&Err(error.clone()))?;
             Err(error)
         }
     }
@@ -190,10 +194,8 @@ fn make(context: &Context, request: &Request<'_>, hold: Option<&Hold>) -> Result
 }
 
 /// The same with a further process in a container.
-fn join(context: &Context, hold: Option<&Hold>) -> Result<Held> {
-    let wrong = || Error::new("exec --shim needs --hold with a socket and a place for the end");
-    let hold = hold.ok_or_else(wrong)?;
-    let exit = open(hold.exit.as_ref().ok_or_else(wrong)?)?;
+fn join(context: &Context, hold: &Hold) -> Result<Held> {
+    let exit = open(hold.exit.as_ref().ok_or_else(|| Error::new("exec with a shim: the order names no place for the end"))?)?;
     let ends = pipes(hold.stdin)?;
     // Before the process: nobody must miss its end.
     let socket = socket::listen_stream(&hold.socket, 0o600)?;

@@ -9,6 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Engine, PATIENCE, socket, text};
+use crate::chaos::family;
 use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, eventually, has_program, rights, skip, wait};
 
 /// An engine that is confined, with the image `base:1`.
@@ -455,7 +456,7 @@ fn a_killed_engine_finds_its_containers_again() {
     let before = engine.said(&["info", "-f", "{{.ID}}"]);
     let children = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default().trim().to_owned();
     let first = |pids: &str| pids.split(' ').next().and_then(|pid| pid.parse::<u32>().ok()).expect("a child");
-    // unshare -> the keeper -> the engine; shims are the keeper's too, and come later.
+    // unshare -> the keeper -> the engine -> the runtime that stands by -> shims.
     let keeper = first(&children(engine.engine.process.id()));
     let killed = first(&children(keeper));
     engine.engine.sandbox.program("kill").args(["-9", &killed.to_string()]).succeeds();
@@ -600,4 +601,47 @@ fn what_a_container_has_written_is_listed_exported_and_committed() {
     let refused = here.fails(&["commit", "-c", "RUN x", "wrote"], 1);
     assert!(refused.contains("run is not a valid change command"), "{refused}");
     assert!(here.fails(&["diff", "nobody"], 1).contains("No such container: nobody"));
+}
+
+/// The runtime that stands by for an engine below `process`.
+pub fn standing_by(process: u32) -> Option<u32> {
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    family(process).into_iter().find(|pid| name(pid) == "oci-serve\n")
+}
+
+#[test]
+fn a_runtime_that_stands_by_may_be_killed() {
+    if !docker("a_runtime_that_stands_by_may_be_killed") {
+        return;
+    }
+    let here = Confined::start();
+    assert_eq!(standing_by(here.engine.process.id()), None, "nobody has needed it yet");
+    here.said(&["run", "-d", "--network", "none", "--name", "stays", "base:1", "sleep", "1000"]);
+    let first = standing_by(here.engine.process.id()).expect("a runtime");
+    here.engine.sandbox.program("kill").args(["-9", &first.to_string()]).succeeds();
+    // Until its end of the socket is closed, an order could still be sent to it.
+    eventually("its end", PATIENCE, || {
+        let stat = std::fs::read_to_string(format!("/proc/{first}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z')).then_some(())
+    });
+    assert_eq!(here.said(&["exec", "stays", "echo", "still here"]), "still here\n");
+    assert_eq!(here.said(&run(&["base:1", "echo", "another"])), "another\n");
+    let second = standing_by(here.engine.process.id()).expect("another runtime");
+    assert_ne!(first, second);
+    here.said(&["rm", "-f", "stays"]);
+}
+
+/// An environment may be longer than what a socket takes at once.
+#[test]
+fn an_exec_may_have_a_long_environment() {
+    if !docker("an_exec_may_have_a_long_environment") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["run", "-d", "--network", "none", "--name", "web", "base:1", "sleep", "1000"]);
+    let variables: Vec<String> = (0..10).map(|number| format!("LONG{number}={}", "x".repeat(100_000))).collect();
+    let mut words = vec!["exec"];
+    words.extend(variables.iter().flat_map(|variable| ["-e", variable.as_str()]));
+    words.extend(["web", "sh", "-c", "echo ${#LONG0} ${#LONG9}"]);
+    assert_eq!(here.said(&words), "100000 100000\n");
 }

@@ -1,0 +1,92 @@
+//! `serve`: a runtime that stands by for an engine.
+//!
+//! To start this program anew for each container and each `docker exec` would cost more than all that follows: an execve(2) of a large file, whose pages
+//! are all touched anew. A clone of a process that is there has most of them. It sits in its own session, holds nothing, has one thread, and ends with the
+//! engine, whose end of the socket closes then; the shims that came of it stay.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::io::{Read as _, Seek as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use super::shim::Caller;
+use super::{Context, dispatch, log};
+use crate::kernel::ns::CloneFlags;
+use crate::kernel::{poll, process, socket};
+use crate::oci::runtime::order::Order;
+use crate::oci::runtime::{During as _, Error, Result};
+
+/// What an engine has ordered, in the clone that does it.
+pub struct Served {
+    /// What is to be done.
+    pub order: Order,
+    caller: RefCell<Option<Caller>>,
+}
+
+impl Served {
+    /// Whoever waits for the answer; nobody once it was given.
+    pub fn caller(&self) -> Option<Caller> {
+        self.caller.borrow_mut().take()
+    }
+}
+
+/// `serve`.
+pub fn run(_: &Context) -> Result<ExitCode> {
+    let orders = std::io::stdin();
+    process::begin_session()?;
+    // We were started from a descriptor, whose number the kernel takes for our name.
+    process::set_name(c"oci-serve");
+    // The clones become shims, and nobody waits for those.
+    process::leave_children()?;
+    while let Some((_, descriptors)) = socket::receive(orders.as_fd())? {
+        let mut descriptors = descriptors.into_iter();
+        let (Some(document), Some(answer)) = (descriptors.next(), descriptors.next()) else {
+            return Err(Error::new("an order needs a document and a socket for its answer"));
+        };
+        let caller = Caller { socket: answer, lock: descriptors.next() };
+        let mut given = Some((document, caller, descriptors.collect::<Vec<_>>()));
+        let cloned = process::clone3(CloneFlags::empty(), None, || {
+            given.take().map_or(1, |(document, caller, doors)| obey(document, caller, &doors))
+        });
+        if let (Err(error), Some((_, caller, _))) = (cloned, given) {
+            // An engine that has gone hears nothing more, and the next order does not come.
+            let _ = caller.answer(&Err(Error::from(error).during("clone the runtime that stands by")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does what was ordered, in a clone; gives its exit code.
+fn obey(document: OwnedFd, caller: Caller, doors: &[OwnedFd]) -> i32 {
+    process::set_name(c"oci-shim");
+    let served = match process::mind_children().map_err(Error::from).and_then(|()| enter(doors)).and_then(|()| read(document)) {
+        Ok(order) => Rc::new(Served { order, caller: RefCell::new(Some(caller)) }),
+        Err(error) => return told(caller, error),
+    };
+    let words: Vec<OsString> = served.order.arguments.iter().map(OsString::from).collect();
+    match dispatch(&words, &mut log::Log::default(), Some(Rc::clone(&served))) {
+        Ok(_) => 0,
+        Err((error, _)) => served.caller().map_or(1, |caller| told(caller, error)),
+    }
+}
+
+fn told(caller: Caller, error: Error) -> i32 {
+    // See above: there is nobody else to tell.
+    let _ = caller.answer(&Err(error));
+    1
+}
+
+/// Goes to where the container's cgroup will be below. A process beside it may not move another one there.
+fn enter(doors: &[OwnedFd]) -> Result<()> {
+    doors.iter().try_for_each(|door| poll::write_all(door.as_fd(), b"0").during(|| "enter the cgroup of containers"))
+}
+
+fn read(document: OwnedFd) -> Result<Order> {
+    let mut file = std::fs::File::from(document);
+    let mut text = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut text));
+    read.map_err(|error| Error::new(format!("read the engine's order: {error}")))?;
+    serde_json::from_slice(&text).map_err(|error| Error::new(format!("the engine's order: {error}")))
+}
