@@ -9,6 +9,7 @@ mod advisories;
 mod bottle;
 mod build;
 mod catalog;
+mod class;
 mod compose;
 mod course;
 mod engine;

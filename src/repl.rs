@@ -14,6 +14,7 @@
 //!
 //! What is left out: `:clock`, `:fault` and the verbs of later parts are not listed before they exist.
 
+mod attend;
 mod batch;
 mod complete;
 mod containers;
@@ -104,6 +105,8 @@ fn started(options: &Options, input: &Input, tools: Command, style: Style, size:
     .map_err(|error| fault::doc(&error, error.hint().as_deref()))?;
     eprint!("{}", views::left_out_shortly(session.broken()).render(&style));
     let mut desk = Desk::new(session, options.bottle.internet == bottle::Internet::Real, style, size);
+    desk.attend_from(&options.state);
+    eprint!("{}", desk.attendance().unwrap_or_default().render(&style));
     let status = match script {
         Some(script) => Ok(batch::run(&mut desk, script, options.stop_on_error)),
         None => interactive::run(&mut desk, history(options), tools).map_err(|error| fault::doc(&error, None)),

@@ -28,7 +28,7 @@ use super::library::Course;
 use super::place::{BENCH, Place};
 use super::progress::{Progress, StepStanding, Typed, UnitStanding};
 use super::unit::{Step, Unit};
-use super::view::{AnswerView, CheckView, Effect, StepView};
+use super::view::{AnswerView, CheckView, Effect, StepView, Verdict};
 use super::world::Live;
 use crate::bottle::shell::{Ready, Shell, Size};
 use crate::bottle::{Bottle, Looking, Probe};
@@ -72,6 +72,8 @@ pub struct Session {
     in_program: headless::InProgram,
     /// Predictions that the last lines have answered.
     scored: Vec<AnswerView>,
+    /// The step that was checked last in the learner's own world, and the verdict.
+    checked: Option<(String, Verdict)>,
 }
 
 /// What is known of the world since the step and the unit began in it.
@@ -142,6 +144,7 @@ impl Session {
             parked: None,
             in_program: headless::InProgram::default(),
             scored: Vec::new(),
+            checked: None,
         };
         session.remember_place()?;
         Ok(session)

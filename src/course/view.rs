@@ -254,6 +254,16 @@ pub struct Effect {
     pub turned: Vec<(String, String, String)>,
 }
 
+/// What a learner has done in all units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    pub points: u32,
+    /// Hints that were shown.
+    pub hints: usize,
+    /// Steps that are done.
+    pub done: usize,
+}
+
 /// `:report`: where the learner stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportView {

@@ -28,6 +28,7 @@ pub fn run(desk: &mut Desk, lines: Box<dyn BufRead>, stop_on_error: bool) -> i32
         }
         typist.ends = 0;
         let answer = desk.enter(&line, &mut typist);
+        desk.attend();
         typist.answer(&answer, &desk.style);
         if answer.status != 0 {
             status = answer.status;

@@ -9,7 +9,7 @@ use crate::course::{Error, Session};
 use crate::ui::{Block, Doc, Face, Table, Text, fault, markdown};
 
 /// Where an answer needs words and has none.
-fn needs(what: &str, example: &str) -> Answer {
+pub(super) fn needs(what: &str, example: &str) -> Answer {
     Answer::with(fault::words(what, Some(example)), 2)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::attend::Attendance;
 use super::lexer;
 use super::typist::{Fed, Typist};
 use super::verbs::{self, Verb};
@@ -75,6 +76,8 @@ pub struct Desk {
     pub(super) internet_real: bool,
     /// The size of the terminal.
     size: Size,
+    /// The room that is told where the learner is, if they have joined one.
+    pub(super) attendance: Attendance,
     /// How text is rendered.
     pub style: Style,
 }
@@ -83,7 +86,18 @@ impl Desk {
     /// A desk for a session that has just started.
     pub fn new(session: Session, internet_real: bool, style: Style, size: Size) -> Self {
         let ready = session.ready();
-        Desk { session, others: BTreeMap::new(), ready, host: HOME.to_owned(), last_line: 0, tracer: None, internet_real, size, style }
+        Desk {
+            session,
+            others: BTreeMap::new(),
+            ready,
+            host: HOME.to_owned(),
+            last_line: 0,
+            tracer: None,
+            internet_real,
+            size,
+            attendance: Attendance::default(),
+            style,
+        }
     }
 
     /// The shell that lines go to.

@@ -84,6 +84,7 @@ impl Seat {
             }
             for line in desk::parts(&line) {
                 let answer = desk.enter(&line, self);
+                desk.attend();
                 self.answer(&answer, &desk.style);
                 if answer.quit {
                     return Ok(());
@@ -164,9 +165,11 @@ pub(super) fn prompt_text(desk: &Desk, ready: &Ready) -> (String, String) {
     let user = if unnamed { String::new() } else { format!("{}@", ready.user) };
     let depth = if ready.depth > 0 { format!("+{}", ready.depth) } else { String::new() };
     let copy = if desk.session.view().playing { "(copy) " } else { "" };
+    // Who is watched sees that before every line.
+    let watched = if desk.is_watched() { "(class) " } else { "" };
     let failed = if ready.status == 0 { String::new() } else { format!(" [{}]", ready.status) };
     let end = if ready.root { "#" } else { "$" };
-    let plain = format!("{copy}{user}{}{depth}:{folder}{failed}{end} ", ready.host);
+    let plain = format!("{watched}{copy}{user}{}{depth}:{folder}{failed}{end} ", ready.host);
     let styled = if desk.style.colour { format!("\x1b[1m{plain}\x1b[0m") } else { plain.clone() };
     (plain, styled)
 }

@@ -151,6 +151,16 @@ pub const VERBS: &[Verb] = &[
         "With words (what you expected, what happened) it writes a file with the lesson, the step, the machine's abilities and the last events of the journal. Nothing is sent anywhere.",
         Desk::report,
     ),
+    Verb {
+        argument: Argument::Words(&["leave"]),
+        ..verb(
+            "class",
+            "[leave]",
+            "who sees your progress; `leave` ends that",
+            "Only who ran `bottleship class join` is seen, and then only where they are, what the last check said, points, hints, steps done, and for how long nothing was typed.",
+            Desk::class,
+        )
+    },
     verb("fidelity", "", "what here is real, and what is not", "", Desk::fidelity),
     Verb {
         argument: Argument::Host,

@@ -1,4 +1,5 @@
-//! `bottleship class`: what an instructor does with a whole class. `class grade` grades all that was handed in, several at once, and sums it up; `class answers` shows
+//! `bottleship class`: what an instructor does with a whole class. `class serve`, `join` and `leave` are a room that is watched while people learn (see [`room`]);
+//! `class grade` grades all that was handed in, several at once, and sums it up; `class answers` shows
 //! the right and the wrong answers of a lab as they look for one learner.
 //!
 //! ```text
@@ -11,6 +12,7 @@
 
 mod answers;
 mod report;
+mod room;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -32,7 +34,14 @@ pub const CLASS: Tool = Tool { command, run };
 const ENDING: &str = "bottleship";
 
 fn command() -> Command {
-    Command::new("class").about("Grade a whole class").subcommand_required(true).subcommand(grade_command()).subcommand(answers::command())
+    Command::new("class")
+        .about("Watch a room of learners, and grade a whole class")
+        .subcommand_required(true)
+        .subcommand(grade_command())
+        .subcommand(answers::command())
+        .subcommand(room::serve_command())
+        .subcommand(room::join_command())
+        .subcommand(room::leave_command())
 }
 
 fn grade_command() -> Command {
@@ -75,6 +84,9 @@ fn run(arguments: &ArgMatches) -> ExitCode {
     finish(match arguments.subcommand() {
         Some(("grade", arguments)) => grade(arguments),
         Some(("answers", arguments)) => answers::run(arguments),
+        Some(("serve", arguments)) => room::serve(arguments),
+        Some(("join", arguments)) => room::join(arguments),
+        Some(("leave", _)) => room::leave(),
         _ => Ok(2),
     })
 }

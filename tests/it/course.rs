@@ -15,6 +15,7 @@ mod grading;
 mod journal;
 mod outside;
 mod progress;
+mod room;
 mod verbs;
 
 const PATIENCE: Duration = Duration::from_secs(120);

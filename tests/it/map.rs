@@ -27,9 +27,11 @@ const MAP: &[(&str, &[&str])] = &[
     // Trees, cgroups and network namespaces of containers are the kernel's.
     ("engine", &["kernel", "oci", "build", "net"]),
     ("net", &["kernel", "journal"]),
+    // A room over the network: plain facts in, a table out.
+    ("class", &["kernel"]),
     ("bottle", &["kernel", "net", "journal"]),
     ("course", &["kernel", "journal", "bottle"]),
-    ("repl", &["course", "bottle", "journal", "ui"]),
+    ("repl", &["class", "course", "bottle", "journal", "ui"]),
     (
         "tools",
         &[
@@ -45,6 +47,7 @@ const MAP: &[(&str, &[&str])] = &[
             "compose",
             "engine",
             "net",
+            "class",
             "bottle",
             "course",
             "repl",

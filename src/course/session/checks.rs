@@ -196,6 +196,7 @@ impl Session {
                 standing.state = Some(if state == Some(StepState::Revealed) { StepState::Revealed } else { StepState::Done });
             }
             self.save()?;
+            self.checked = Some((view.step.clone(), view.verdict));
         }
         let place = self.place_name();
         if view.verdict == Verdict::Pass && counts && self.unit.lab {

@@ -2,7 +2,7 @@
 
 use super::super::library::Broken;
 use super::super::unit::{Block, Step, Unit};
-use super::super::view::{BlockView, CommandView, MapLine, ReportLine, ReportView, StepState, StepView, UnitLine};
+use super::super::view::{BlockView, CommandView, MapLine, ReportLine, ReportView, StepState, StepView, Sums, UnitLine, Verdict};
 use super::Session;
 
 impl Session {
@@ -95,6 +95,21 @@ impl Session {
             points: step.points,
         };
         self.unit.steps.iter().enumerate().map(line).collect()
+    }
+
+    /// What the learner has done so far, in numbers.
+    pub fn sums(&self) -> Sums {
+        let steps = || self.progress.standing.units.values().flat_map(|unit| unit.steps.values());
+        Sums {
+            points: steps().map(|step| step.points).sum(),
+            hints: steps().map(|step| step.hints).sum(),
+            done: steps().filter(|step| step.state == Some(StepState::Done)).count(),
+        }
+    }
+
+    /// The step that was checked last since the prompt was opened, and the verdict.
+    pub fn checked(&self) -> Option<&(String, Verdict)> {
+        self.checked.as_ref()
     }
 
     /// `:report`
