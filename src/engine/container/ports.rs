@@ -4,14 +4,10 @@
 //! address. Every port is listened on by the engine too, as dockerd's `docker-proxy` does: that keeps the port for us, and serves what no rule reaches, the
 //! host's own 127.0.0.1 and containers on the same bridge. For those the client is the bridge.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -21,16 +17,11 @@ use super::record::{Endpoint, Record};
 use crate::engine::Engine;
 use crate::engine::error::Fault;
 use crate::engine::networks::Network;
-use crate::kernel;
+use crate::engine::proxy::{Open, Pair, closed, open_all, places};
 use crate::kernel::netlink::nft::rule::Protocol;
-use crate::kernel::socket;
 use crate::net::bridge::{Bridge, Published};
 use crate::net::interface::has_ipv6;
 
-/// How long a silent client of a UDP port is remembered.
-const SILENT: Duration = Duration::from_secs(90);
-/// The largest datagram.
-const DATAGRAM: usize = 65_535;
 /// How many ports are tried where any will do, but one that is free in IPv4 and in IPv6.
 const ATTEMPTS: usize = 16;
 
@@ -182,15 +173,6 @@ impl Engine {
     }
 }
 
-/// Ends proxies. Their ports are free when this returns: they may be asked for again at once.
-async fn closed(proxies: Vec<JoinHandle<()>>) {
-    proxies.iter().for_each(JoinHandle::abort);
-    for proxy in proxies {
-        // That it was ended is its only error.
-        let _ = proxy.await;
-    }
-}
-
 /// The rules for ports that are open. An address of IPv6 has none where the container has no such address: only the proxy serves it.
 fn rules(owner: &str, ports: &BTreeMap<String, Vec<PortBinding>>, inside: &[IpAddr]) -> Vec<Published> {
     let all = ports.iter().flat_map(|(port, bindings)| bindings.iter().map(move |binding| (port, binding)));
@@ -217,23 +199,6 @@ struct NotOpen {
     message: String,
 }
 
-/// A port that is open: where, and the task that hands on.
-type Open = (SocketAddr, JoinHandle<()>);
-
-/// The host's addresses that a binding means, each with the container's that it leads to: without an address all of the host's. Those of IPv6 (where the
-/// host has it at all: `ipv6`) lead to a container without such an address too, as with dockerd: its clients are served by the proxy.
-fn places(address: &str, inside: &[IpAddr], ipv6: bool) -> Result<Vec<(IpAddr, IpAddr)>, String> {
-    if address.is_empty() {
-        let every = |ipv6| if ipv6 { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
-        let four = inside.first().filter(|_| ipv6 && inside.iter().all(IpAddr::is_ipv4));
-        let own = inside.iter().map(|inside| (every(inside.is_ipv6()), *inside));
-        return Ok(own.chain(four.map(|four| (every(true), *four))).collect());
-    }
-    let outer: IpAddr = address.parse().map_err(|_| format!("invalid IP address: {address}"))?;
-    let target = inside.iter().find(|one| one.is_ipv6() == outer.is_ipv6()).or(inside.first());
-    Ok(target.map(|target| (outer, *target)).into_iter().collect())
-}
-
 async fn open((address, host_port): (&str, &str), port: &str, inside: &[IpAddr]) -> Result<Vec<Open>, NotOpen> {
     let shown = if address.is_empty() { "0.0.0.0" } else { address };
     let not_open = |message: String, taken| NotOpen { address: shown.to_owned(), port: host_port.to_owned(), taken, message };
@@ -245,7 +210,7 @@ async fn open((address, host_port): (&str, &str), port: &str, inside: &[IpAddr])
     for outer in (first..=last).flat_map(|outer| std::iter::repeat_n(outer, attempts)) {
         match open_all(&places, (outer, inner), udp).await {
             Ok(open) => return Ok(open),
-            Err(((outer, inside), error)) => {
+            Err((Pair { outer, inside }, error)) => {
                 let taken = error.kind() == std::io::ErrorKind::AddrInUse;
                 let reason = if taken { "address already in use".to_owned() } else { error.to_string() };
                 let (outer, kind) =
@@ -261,133 +226,9 @@ async fn open((address, host_port): (&str, &str), port: &str, inside: &[IpAddr])
     Err(not_open(message.0, message.1))
 }
 
-/// Opens the same port at all places, or at none of them.
-async fn open_all(
-    places: &[(IpAddr, IpAddr)],
-    (outer, inner): (u16, u16),
-    udp: bool,
-) -> Result<Vec<Open>, ((IpAddr, IpAddr), std::io::Error)> {
-    let mut open: Vec<Open> = Vec::new();
-    for (at, inside) in places {
-        // Where any port will do, the first one chooses for all.
-        let port = open.first().map_or(outer, |(address, _)| address.port());
-        match listen(SocketAddr::new(*at, port), SocketAddr::new(*inside, inner), udp).await {
-            Ok(one) => open.push(one),
-            Err(error) => {
-                closed(open.into_iter().map(|(_, task)| task).collect()).await;
-                return Err(((*at, *inside), error));
-            }
-        }
-    }
-    Ok(open)
-}
-
-async fn listen(at: SocketAddr, target: SocketAddr, udp: bool) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
-    let broken = |error: kernel::Error| std::io::Error::from_raw_os_error(error.errno as i32);
-    if udp {
-        let socket = match at {
-            SocketAddr::V4(_) => UdpSocket::bind(at).await?,
-            SocketAddr::V6(six) => UdpSocket::from_std(socket::bind_ipv6(six).map_err(broken)?)?,
-        };
-        let address = socket.local_addr()?;
-        return Ok((address, tokio::spawn(datagrams(Arc::new(socket), target))));
-    }
-    let listener = match at {
-        SocketAddr::V4(_) => TcpListener::bind(at).await?,
-        SocketAddr::V6(six) => TcpListener::from_std(socket::listen_ipv6(six).map_err(broken)?)?,
-    };
-    let address = listener.local_addr()?;
-    Ok((address, tokio::spawn(connections(listener, target))))
-}
-
-/// Hands connections on. They end with the listener's task.
-async fn connections(listener: TcpListener, target: SocketAddr) {
-    let mut open = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((mut outer, _)) = accepted else { continue };
-                open.spawn(async move {
-                    // Nobody listens in there: the client sees its connection closed, as with any proxy.
-                    if let Ok(mut inner) = TcpStream::connect(target).await {
-                        // One side that breaks off ends both.
-                        let _ = copy_bidirectional(&mut outer, &mut inner).await;
-                    }
-                });
-            }
-            Some(_) = open.join_next() => {}
-        }
-    }
-}
-
-/// Hands datagrams on; every client gets a socket of its own inside, by which answers find back.
-async fn datagrams(socket: Arc<UdpSocket>, target: SocketAddr) {
-    let mut clients: HashMap<SocketAddr, (Arc<UdpSocket>, AbortOnDrop)> = HashMap::new();
-    let mut buffer = vec![0; DATAGRAM];
-    loop {
-        let Ok((count, client)) = socket.recv_from(&mut buffer).await else { continue };
-        clients.retain(|_, (_, answers)| !answers.0.is_finished());
-        let inner = match clients.entry(client) {
-            Entry::Occupied(known) => Arc::clone(&known.get().0),
-            Entry::Vacant(new) => {
-                let Ok(inner) = inside(target).await.map(Arc::new) else { continue };
-                let answers = tokio::spawn(answers(Arc::downgrade(&socket), Arc::clone(&inner), client));
-                new.insert((Arc::clone(&inner), AbortOnDrop(answers)));
-                inner
-            }
-        };
-        // A datagram may be lost: that is what they are.
-        let _ = inner.send(&buffer[..count]).await;
-    }
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn inside(target: SocketAddr) -> std::io::Result<UdpSocket> {
-    let own = if target.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv4Addr::UNSPECIFIED) };
-    let socket = UdpSocket::bind(SocketAddr::new(own, 0)).await?;
-    socket.connect(target).await?;
-    Ok(socket)
-}
-
-/// The port is free as soon as its proxy has ended, whoever still answers.
-async fn answers(outer: Weak<UdpSocket>, inner: Arc<UdpSocket>, client: SocketAddr) {
-    let mut buffer = vec![0; DATAGRAM];
-    while let Ok(Ok(count)) = tokio::time::timeout(SILENT, inner.recv(&mut buffer)).await {
-        let Some(outer) = outer.upgrade() else { return };
-        // As above.
-        let _ = outer.send_to(&buffer[..count], client).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_port_without_an_address_is_open_everywhere_and_leads_to_what_the_container_has() {
-        let (four, six): (IpAddr, IpAddr) = ("172.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
-        let on = |address: &str, inside: &[IpAddr], ipv6| {
-            places(address, inside, ipv6)
-                .map(|all| all.iter().map(|(outer, inner)| format!("{outer}>{inner}")).collect::<Vec<_>>().join(" "))
-        };
-        let shown = |address: &str, inside: &[IpAddr]| on(address, inside, true);
-        assert_eq!(shown("", &[four]).unwrap(), "0.0.0.0>172.18.0.2 ::>172.18.0.2");
-        assert_eq!(on("", &[four], false).unwrap(), "0.0.0.0>172.18.0.2", "a host without IPv6");
-        assert_eq!(shown("", &[six]).unwrap(), "::>fd00::2", "IPv4 leads to nothing");
-        assert_eq!(shown("0.0.0.0", &[four]).unwrap(), "0.0.0.0>172.18.0.2");
-        assert_eq!(shown("", &[four, six]).unwrap(), "0.0.0.0>172.18.0.2 ::>fd00::2");
-        assert_eq!(shown("127.0.0.1", &[four, six]).unwrap(), "127.0.0.1>172.18.0.2");
-        assert_eq!(shown("::1", &[four, six]).unwrap(), "::1>fd00::2");
-        assert_eq!(shown("::1", &[four]).unwrap(), "::1>172.18.0.2");
-        assert_eq!(shown("x", &[four]).unwrap_err(), "invalid IP address: x");
-    }
 
     #[test]
     fn ports_are_read() {
