@@ -382,10 +382,9 @@ pub fn processes(dir: &Path) -> Vec<i32> {
     found
 }
 
-/// The cgroups directly below one.
+/// The cgroups directly below one. The folder itself says which of its entries are folders: to ask each would be most of what a boot asks the kernel.
 pub fn children(dir: &Path) -> Vec<PathBuf> {
-    let names = fs::list(dir).unwrap_or_default();
-    names.into_iter().map(|name| dir.join(name)).filter(|path| path.is_dir()).collect()
+    fs::folders(dir).unwrap_or_default().into_iter().map(|name| dir.join(name)).collect()
 }
 
 /// How long what is in a cgroup may take to die and to leave it.
