@@ -64,8 +64,8 @@ impl Board {
     }
 }
 
-/// `[=====>     ]  1.2MB/3.4MB`, as long as it fits.
-fn bar(now: u64, all: u64, columns: usize) -> String {
+/// `[=====>     ]  1.2MB/3.4MB`, as long as it fits into so many columns.
+pub fn bar(now: u64, all: u64, columns: usize) -> String {
     let sizes = format!("{:>8}/{}", units::precise(now), units::precise(all));
     if columns < 90 || all == 0 {
         return sizes;

@@ -5,6 +5,8 @@ mod foreground;
 mod lifecycle;
 mod others;
 mod parts;
+mod pulls;
+mod samples;
 mod single;
 
 use std::fs;

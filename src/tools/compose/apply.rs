@@ -281,15 +281,19 @@ impl Applier<'_> {
         labels.extend(replaces.map(|old| (label::REPLACE.to_owned(), old.to_owned())));
         let image = make::image_of(self.project, service, self.scene.separator);
         let image_volumes = if inherited.is_empty() { BTreeSet::new() } else { image_volumes(session, &image)? };
-        let with = With { labels, others: self.others(), inherited, image_volumes, ..With::default() };
+        let separator = self.scene.separator;
+        let with = With { labels, others: self.others(), separator, inherited, image_volumes, ..With::default() };
         let body = make::body(self.project, service, spot, &image, &with).map_err(Failure::new)?;
         made(session, self.project, service, name, body)
     }
 
-    /// The first container of each service that is there by now.
-    fn others(&self) -> BTreeMap<String, (String, String)> {
-        let held = self.held();
-        held.iter().rev().map(|(spot, id)| (spot.service.clone(), (id.clone(), spot.name.clone()))).collect()
+    /// The containers of each service that are there by now.
+    fn others(&self) -> BTreeMap<String, Vec<(String, String)>> {
+        let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for (spot, id) in self.held().iter() {
+            all.entry(spot.service.clone()).or_default().push((id.clone(), spot.name.clone()));
+        }
+        all
     }
 
     /// A new container in the place of an old one: made under another name first, so that the old one is there until then.

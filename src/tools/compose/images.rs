@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
+use serde_json::Value;
+
 use super::make::image_of;
 use super::observed::label;
-use super::progress::Style;
+use super::progress::{State, Style};
 use super::scene::{self, Scene};
 use super::work;
 use crate::compose::types::{Build, Project, Service};
@@ -14,7 +16,7 @@ use crate::tools::docker::api::Ask;
 use crate::tools::docker::failure::{Failure, Result};
 use crate::tools::docker::images::in_path;
 use crate::tools::docker::line::Given;
-use crate::tools::docker::registry::{Show, bring, taken};
+use crate::tools::docker::registry::{Show, bring_with, taken};
 use crate::tools::docker::{Session, build as builder};
 
 /// What is done about images before containers are made.
@@ -28,6 +30,8 @@ pub struct Policy {
     pub no_build: bool,
     /// `--quiet-build`.
     pub quiet_build: bool,
+    /// `--quiet-pull`.
+    pub quiet_pull: bool,
 }
 
 fn named(image: &str) -> Result<Reference> {
@@ -72,7 +76,9 @@ pub fn ensured(scene: &Scene<'_>, project: &Project, policy: &Policy) -> Result<
     }
     if !pulls.is_empty() {
         scene.progress.during("Pulling", || {
-            work::each(scene.session, scene.parallel, &pulls, &|session, service| pulled(scene, session, project, service, true))
+            work::each(scene.session, scene.parallel, &pulls, &|session, service| {
+                pulled(scene, session, project, service, How { may_build: true, quiet: policy.quiet_pull })
+            })
         })?;
     }
     if !builds.is_empty() {
@@ -126,16 +132,44 @@ fn wanted(service: &Service, policy: &Policy, here: bool) -> Result<Wanted> {
     })
 }
 
-/// Pulls the image of one service. With `may_build`, one that can be built instead is no failure.
-fn pulled(scene: &Scene<'_>, session: &Session, project: &Project, service: &Service, may_build: bool) -> Result {
+/// How an image is pulled.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    /// One that can be built instead is no failure.
+    may_build: bool,
+    /// Without its layers.
+    quiet: bool,
+}
+
+/// Tells how far a layer is, as the engine does: `id`, `status`, and bytes where they count. The other documents have a head or the end.
+fn layer(scene: &Scene<'_>, service: &str, document: &Value) {
+    let (Some(id), Some(status)) = (document["id"].as_str().filter(|id| !id.is_empty()), document["status"].as_str()) else { return };
+    if !document["progressDetail"].is_object() {
+        return;
+    }
+    let bytes = |key: &str| document["progressDetail"][key].as_u64();
+    let state = match status {
+        "Download complete" | "Already exists" | "Pull complete" => State::Done,
+        _ => State::Working,
+    };
+    scene.progress.part(service, id, state, status, bytes("current").map(|now| (now, bytes("total").unwrap_or(0))));
+}
+
+/// Pulls the image of one service.
+fn pulled(scene: &Scene<'_>, session: &Session, project: &Project, service: &Service, how: How) -> Result {
     let image = image_of(project, service, scene.separator);
     let progress = &scene.progress;
     progress.working(&service.name, "Pulling");
     if !scene.is_dry() {
         let platform = Some(service.platform.as_str()).filter(|platform| !platform.is_empty());
-        if let Err(failure) = bring(session, &named(&image)?, platform, Show::Nothing) {
-            if may_build && service.build.is_some() {
-                progress.tell_more(&service.name, super::progress::State::Warning, "Warning", &failure.message);
+        let mut told = |document: &Value| {
+            if !how.quiet {
+                layer(scene, &service.name, document);
+            }
+        };
+        if let Err(failure) = bring_with(session, &named(&image)?, platform, &mut told) {
+            if how.may_build && service.build.is_some() {
+                progress.tell_more(&service.name, State::Warning, "Warning", &failure.message);
                 return Ok(());
             }
             progress.failed(&service.name, &failure.message);
@@ -331,7 +365,7 @@ pub fn pull(session: &Session, given: &Given) -> Result {
             _ => None,
         };
         match skipped {
-            Some(why) => scene.progress.tell(&service.name, super::progress::State::Warning, &format!("Skipped: {why}")),
+            Some(why) => scene.progress.tell(&service.name, State::Warning, &format!("Skipped: {why}")),
             None if seen.insert(image) => services.push(service),
             None => {}
         }
@@ -339,7 +373,7 @@ pub fn pull(session: &Session, given: &Given) -> Result {
     let lenient = given.on("ignore-pull-failures");
     scene.progress.during("Pulling", || {
         work::each(session, scene.parallel, &services, &|session, service| {
-            let done = pulled(&scene, session, &project, service, false);
+            let done = pulled(&scene, session, &project, service, How::default());
             if lenient { Ok(()) } else { done }
         })
     })

@@ -2,22 +2,27 @@
 //!
 //! Nothing here asks anybody: what must be known of the engine (ids of other containers, what the image has, what an older container had) is handed in.
 
+mod mounts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::observed::label;
 use super::plan::Spot;
-use crate::compose::types::{DeviceRequest, FileObject, FileReference, Healthcheck, Port, Project, Resource, Service, ServiceVolume};
+use crate::compose::types::{DeviceRequest, FileObject, FileReference, Healthcheck, Port, Project, Resource, Service};
 use crate::tools::docker::containers::options;
+use mounts::storage;
 
 /// What a container is made with besides the file.
 #[derive(Default)]
 pub struct With<'a> {
     /// The labels that Compose gives.
     pub labels: BTreeMap<String, String>,
-    /// The first container of services that are referred to, by service: id and name.
-    pub others: BTreeMap<String, (String, String)>,
+    /// The containers of services that are referred to, by service: id and name, the first one first.
+    pub others: BTreeMap<String, Vec<(String, String)>>,
+    /// What stands between the parts of names.
+    pub separator: char,
     /// The mounts of the container whose place it takes, as `inspect` shows them.
     pub inherited: &'a [Value],
     /// The paths that the image makes volumes of.
@@ -28,6 +33,13 @@ pub struct With<'a> {
     pub attach_stdin: bool,
     /// Without the service's names in networks.
     pub no_aliases: bool,
+}
+
+impl With<'_> {
+    /// The first container of a service.
+    fn first(&self, service: &str) -> Option<&(String, String)> {
+        self.others.get(service)?.first()
+    }
 }
 
 /// The image of a service: its own, or that which is built for it.
@@ -108,8 +120,13 @@ pub fn body(project: &Project, service: &Service, spot: &Spot, image: &str, with
     add("StopTimeout", service.stop_grace_period.map_or(Value::Null, |time| time.std().as_secs().into()));
     add("MacAddress", some(&service.mac_address));
     add("Healthcheck", service.healthcheck.as_ref().map_or(Value::Null, health));
-    add("HostConfig", host(project, service, with, &binds, &mounts)?);
-    add("NetworkingConfig", json!({"EndpointsConfig": endpoints(project, service, spot, with)?}));
+    let links = links(project, service, spot, with)?;
+    let mut host = host(project, service, with, &binds, &mounts)?;
+    if !links.is_empty() {
+        host["Links"] = json!(links);
+    }
+    add("HostConfig", host);
+    add("NetworkingConfig", json!({"EndpointsConfig": endpoints(project, service, spot, with, &links)?}));
     Ok(config)
 }
 
@@ -146,8 +163,7 @@ fn health(check: &Healthcheck) -> Value {
 /// The namespace that a mode names: `service:x` is that of its first container.
 fn mode(text: &str, what: &str, with: &With<'_>) -> Result<String, String> {
     let Some(service) = text.strip_prefix("service:") else { return Ok(text.to_owned()) };
-    let found = with.others.get(service);
-    let (id, _) = found.ok_or_else(|| format!("cannot share {what} namespace with service {service}: container missing"))?;
+    let (id, _) = with.first(service).ok_or_else(|| format!("cannot share {what} namespace with service {service}: container missing"))?;
     Ok(format!("container:{id}"))
 }
 
@@ -167,8 +183,7 @@ fn host(project: &Project, service: &Service, with: &With<'_>, binds: &[String],
             Some(container) => Ok(container.to_owned()),
             None => {
                 let (name, how) = from.split_once(':').map_or((from.as_str(), ""), |(name, how)| (name, how));
-                let found = with.others.get(name);
-                let (id, _) = found.ok_or_else(|| format!("cannot share volume with service {name}: container missing"))?;
+                let (id, _) = with.first(name).ok_or_else(|| format!("cannot share volume with service {name}: container missing"))?;
                 Ok(if how.is_empty() { id.clone() } else { format!("{id}:{how}") })
             }
         })
@@ -320,16 +335,37 @@ fn asked(request: &DeviceRequest, least: &str) -> Value {
     json!({"Driver": request.driver, "Count": count, "DeviceIDs": request.device_ids, "Capabilities": [abilities], "Options": request.options})
 }
 
-/// How it is on each of its networks.
-fn endpoints(project: &Project, service: &Service, spot: &Spot, with: &With<'_>) -> Result<Map<String, Value>, String> {
+/// `CONTAINER:NAME` for every name by which a link makes another container known: the link's own, and those that the first Compose gave. The numbers in these are
+/// those of the container that is made, whatever the other's number is: the real tool has it so.
+fn links(project: &Project, service: &Service, spot: &Spot, with: &With<'_>) -> Result<Vec<String>, String> {
     let mut links = Vec::new();
     for link in &service.links {
         let (other, alias) = link.split_once(':').unwrap_or((link, link));
-        let (_, name) = with.others.get(other).ok_or_else(|| format!("cannot link to service {other}: container missing"))?;
-        links.push(format!("{name}:{alias}"));
+        let found = with.others.get(other).ok_or_else(|| format!("cannot link to service {other}: container missing"))?;
+        let short = format!("{other}{}{}", with.separator, spot.number);
+        for (_, name) in found {
+            links.extend([
+                format!("{name}:{alias}"),
+                format!("{name}:{short}"),
+                format!("{name}:{}{}{short}", project.name, with.separator),
+            ]);
+        }
+    }
+    // One of `run` knows those of its own service.
+    if with.labels.get(label::ONEOFF).is_some_and(|text| text == "True") {
+        let before = format!("{}{}", project.name, with.separator);
+        for (_, name) in with.others.get(&service.name).into_iter().flatten() {
+            let short = name.strip_prefix(&before).unwrap_or(name);
+            links.extend([format!("{name}:{}", service.name), format!("{name}:{short}"), format!("{name}:{name}")]);
+        }
     }
     let external = service.external_links.iter();
     links.extend(external.map(|link| if link.contains(':') { link.clone() } else { format!("{link}:{link}") }));
+    Ok(links)
+}
+
+/// How it is on each of its networks.
+fn endpoints(project: &Project, service: &Service, spot: &Spot, with: &With<'_>, links: &[String]) -> Result<Map<String, Value>, String> {
     let mut all = Map::new();
     if !service.network_mode.is_empty() {
         return Ok(all);
@@ -378,86 +414,4 @@ pub fn files<'a>(project: &'a Project, service: &'a Service) -> Vec<(String, &'a
     let secrets = service.secrets.iter().filter_map(|one| Some((target(one, "/run/secrets"), one, project.secrets.get(&one.source)?)));
     let configs = service.configs.iter().filter_map(|one| Some((target(one, "/"), one, project.configs.get(&one.source)?)));
     secrets.chain(configs).collect()
-}
-
-/// What is mounted: as lines of the older form, and as documents where those cannot say it.
-fn storage(project: &Project, service: &Service, with: &With<'_>) -> (Vec<String>, Vec<Value>) {
-    let (mut binds, mut mounts) = (Vec::new(), Vec::new());
-    let named: BTreeSet<&str> = service.volumes.iter().filter(|one| !one.source.is_empty()).map(|one| one.target.as_str()).collect();
-    let mut kept = BTreeSet::new();
-    for mount in with.inherited.iter().filter(|mount| mount["Type"] == "volume") {
-        let target = mount["Destination"].as_str().unwrap_or_default();
-        let anonymous = service.volumes.iter().any(|one| one.kind == "volume" && one.source.is_empty() && one.target == target);
-        if !named.contains(target) && (anonymous || with.image_volumes.contains(target)) {
-            kept.insert(target.to_owned());
-            mounts.push(json!({"Type": "volume", "Source": mount["Name"], "Target": target, "ReadOnly": mount["RW"] == false}));
-        }
-    }
-    for volume in service.volumes.iter().filter(|one| !kept.contains(&one.target)) {
-        match line_of(project, volume) {
-            Some(line) => binds.push(line),
-            None => mounts.push(document_of(project, volume)),
-        }
-    }
-    for (target, _, object) in files(project, service) {
-        if !object.file.is_empty() {
-            mounts.push(json!({"Type": "bind", "Source": object.file, "Target": target, "ReadOnly": true}));
-        }
-    }
-    if service.use_api_socket {
-        mounts.push(json!({"Type": "bind", "Source": "/var/run/docker.sock", "Target": "/var/run/docker.sock"}));
-    }
-    (binds, mounts)
-}
-
-/// `source:target:rw`, if that says it all.
-fn line_of(project: &Project, volume: &ServiceVolume) -> Option<String> {
-    let mut how = vec![if volume.read_only { "ro" } else { "rw" }];
-    let source = match volume.kind.as_str() {
-        "bind" => {
-            let given = volume.bind.clone().unwrap_or_default();
-            // A folder that is not there is made for the older form only.
-            if !given.create_host_path.0 || !given.recursive.is_empty() {
-                return None;
-            }
-            let extra: Vec<String> = [given.propagation, given.selinux].into_iter().filter(|text| !text.is_empty()).collect();
-            return Some(format!(
-                "{}:{}:{}",
-                volume.source,
-                volume.target,
-                how.into_iter().map(str::to_owned).chain(extra).collect::<Vec<_>>().join(",")
-            ));
-        }
-        "volume" if !volume.source.is_empty() => {
-            let given = volume.volume.clone().unwrap_or_default();
-            if !given.labels.is_empty() || !given.subpath.is_empty() {
-                return None;
-            }
-            if given.nocopy {
-                how.push("nocopy");
-            }
-            &project.volumes.get(&volume.source)?.name
-        }
-        _ => return None,
-    };
-    Some(format!("{source}:{}:{}", volume.target, how.join(",")))
-}
-
-fn document_of(project: &Project, volume: &ServiceVolume) -> Value {
-    let name = project.volumes.get(&volume.source).map_or(&volume.source, |known| &known.name);
-    let source = if volume.kind == "volume" { name } else { &volume.source };
-    let mut mount = json!({"Type": volume.kind, "Source": source, "Target": volume.target, "ReadOnly": volume.read_only});
-    if let Some(bind) = volume.bind.as_ref().filter(|_| volume.kind == "bind") {
-        mount["BindOptions"] = json!({"Propagation": bind.propagation, "CreateMountpoint": bind.create_host_path.0});
-    }
-    if let Some(given) = volume.volume.as_ref().filter(|_| volume.kind == "volume") {
-        mount["VolumeOptions"] = json!({"NoCopy": given.nocopy, "Labels": given.labels, "Subpath": given.subpath});
-    }
-    if let Some(tmpfs) = volume.tmpfs.as_ref().filter(|_| volume.kind == "tmpfs") {
-        mount["TmpfsOptions"] = json!({"SizeBytes": tmpfs.size.0, "Mode": tmpfs.mode});
-    }
-    if let Some(image) = volume.image.as_ref().filter(|_| volume.kind == "image") {
-        mount["ImageOptions"] = json!({"Subpath": image.subpath});
-    }
-    mount
 }

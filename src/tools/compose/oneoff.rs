@@ -52,6 +52,7 @@ pub fn run(session: &Session, given: &Given) -> Result {
     let with = With {
         labels,
         others: others(&observed::containers(api, &whole.name)?),
+        separator: scene.separator,
         auto_remove: given.on("rm"),
         attach_stdin: typed,
         no_aliases: !given.on("use-aliases"),
@@ -92,6 +93,7 @@ fn prepared(scene: &Scene<'_>, whole: &Project, name: &str, given: &Given) -> Re
             pull: given.text_or_empty("pull").to_owned(),
             build: given.on("build"),
             quiet_build: given.on("quiet-build"),
+            quiet_pull: given.on("quiet-pull"),
             ..Default::default()
         },
         untouched: Some(name.to_owned()),
@@ -107,10 +109,15 @@ fn prepared(scene: &Scene<'_>, whole: &Project, name: &str, given: &Given) -> Re
     up::done(scene, &planned, &wanted).map(drop)
 }
 
-/// The first container of each service.
-fn others(found: &[Container]) -> BTreeMap<String, (String, String)> {
-    let own = found.iter().rev().filter(|one| !one.oneoff);
-    own.map(|one| (one.service.clone(), (one.id.clone(), one.name.clone()))).collect()
+/// The containers of each service.
+fn others(found: &[Container]) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut own: Vec<&Container> = found.iter().filter(|one| !one.oneoff).collect();
+    own.sort_by_key(|one| one.number);
+    let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for one in own {
+        all.entry(one.service.clone()).or_default().push((one.id.clone(), one.name.clone()));
+    }
+    all
 }
 
 /// What the line says instead of the file.

@@ -13,6 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::kernel::pty;
 use crate::tools::docker::failure::{Failure, Result};
+use crate::ui::{transfer, units};
 
 /// How it is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Style {
     Screen {
         /// Its columns.
         columns: usize,
+        /// Its rows: a block that is higher could not be written over.
+        rows: usize,
         /// Whether in colours.
         colours: bool,
     },
@@ -43,13 +46,17 @@ impl Style {
             "always" | "auto" | "" => true,
             other => return Err(Failure::new(format!("unknown value for --ansi: {other:?}: use never, always or auto"))),
         };
-        let columns = || pty::size(std::io::stderr().as_fd()).map_or(80, |size| usize::from(size.columns));
+        let screen = || {
+            let size = pty::size(std::io::stderr().as_fd());
+            let (columns, rows) = size.map_or((80, 24), |size| (usize::from(size.columns), usize::from(size.rows)));
+            Style::Screen { columns, rows, colours }
+        };
         Ok(match progress {
             "plain" => Style::Plain,
             "quiet" | "none" => Style::Quiet,
             "json" => Style::Json,
-            "tty" => Style::Screen { columns: columns(), colours },
-            "auto" | "" if std::io::stderr().is_terminal() && ansi != "never" => Style::Screen { columns: columns(), colours },
+            "tty" => screen(),
+            "auto" | "" if std::io::stderr().is_terminal() && ansi != "never" => screen(),
             "auto" | "" => Style::Plain,
             other => return Err(Failure::new(format!("unsupported --progress value {other:?}"))),
         })
@@ -69,9 +76,34 @@ pub enum State {
     Error,
 }
 
+impl State {
+    /// What documents call it.
+    fn word(self) -> &'static str {
+        match self {
+            State::Working => "Working",
+            State::Done => "Done",
+            State::Warning => "Warning",
+            State::Error => "Error",
+        }
+    }
+}
+
+/// Where a block is drawn, and how.
+#[derive(Debug, Clone, Copy)]
+struct Area {
+    columns: usize,
+    rows: usize,
+    colours: bool,
+    dry: bool,
+}
+
 /// One thing of the block.
 struct Task {
     id: String,
+    /// What it is a part of, as a layer is of a service's image; empty for what stands by itself.
+    of: String,
+    /// So many of so many bytes.
+    bytes: Option<(u64, u64)>,
     text: String,
     details: String,
     state: State,
@@ -103,6 +135,8 @@ pub struct Progress(Arc<Shared>);
 
 /// The marks before a line while somebody works on it.
 const TURNS: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+/// How much of a part is there, in the line of the whole.
+const PORTIONS: [&str; 9] = ["⠀", "⡀", "⣀", "⣄", "⣤", "⣦", "⣶", "⣷", "⣿"];
 /// How long a block stands still at most.
 const TICK: Duration = Duration::from_millis(100);
 /// What stands before each line of a run that does nothing.
@@ -131,20 +165,21 @@ impl Progress {
 
     /// Does something under a head; the block is whole when it is over.
     pub fn during<T>(&self, operation: &'static str, work: impl FnOnce() -> T) -> T {
-        let Style::Screen { columns, colours } = self.0.style else { return work() };
+        let Style::Screen { columns, rows, colours } = self.0.style else { return work() };
+        let screen = Area { columns, rows, colours, dry: self.0.dry };
         {
             let mut block = self.block();
             *block = Block { operation, ..Block::default() };
         }
         let clock = {
             let own = self.clone();
-            std::thread::spawn(move || own.ticks(columns, colours))
+            std::thread::spawn(move || own.ticks(screen))
         };
         let done = work();
         let mut block = self.block();
         block.over = true;
         self.0.ended.notify_all();
-        block.draw(columns, colours, self.0.dry);
+        block.draw(screen);
         block.operation = "";
         drop(block);
         // It draws and nothing else: how it ended says nothing.
@@ -152,13 +187,13 @@ impl Progress {
         done
     }
 
-    fn ticks(&self, columns: usize, colours: bool) {
+    fn ticks(&self, screen: Area) {
         let mut block = self.block();
         while !block.over {
             block = self.0.ended.wait_timeout(block, TICK).unwrap_or_else(PoisonError::into_inner).0;
             if !block.over {
                 block.turns += 1;
-                block.draw(columns, colours, self.0.dry);
+                block.draw(screen);
             }
         }
     }
@@ -175,19 +210,40 @@ impl Progress {
             Style::Quiet => {}
             Style::Plain => put(&format!("{prefix} {id}  {text} {details}")),
             Style::Json => {
-                let word = match state {
-                    State::Working => "Working",
-                    State::Done => "Done",
-                    State::Warning => "Warning",
-                    State::Error => "Error",
-                };
+                let word = state.word();
                 put(&serde_json::json!({"dry-run": self.0.dry, "id": id, "status": word, "text": text, "details": details}).to_string());
             }
-            Style::Screen { columns, colours } => {
+            Style::Screen { columns, rows, colours } => {
                 let mut block = self.block();
-                block.set(id, state, text, details);
-                block.draw(columns, colours, self.0.dry);
+                block.set(("", id), state, text, details);
+                block.draw(Area { columns, rows, colours, dry: self.0.dry });
             }
+        }
+    }
+
+    /// A part of a thing is at a step now, with so many of so many bytes if they count. A file gets a line for each step, and none for mere bytes.
+    pub fn part(&self, of: &str, id: &str, state: State, text: &str, bytes: Option<(u64, u64)>) {
+        let mut block = self.block();
+        let news = block.set((of, id), state, text, "");
+        if let Some(task) = block.tasks.iter_mut().find(|task| task.of == of && task.id == id) {
+            task.bytes = bytes.or_else(|| task.bytes.map(|(_, all)| (if state == State::Done { all } else { 0 }, all)));
+        }
+        match self.0.style {
+            Style::Quiet => {}
+            Style::Plain if news => put(&format!(" {id}  {text}")),
+            Style::Plain => {}
+            Style::Json => {
+                let (now, all) = bytes.unwrap_or_default();
+                let mut told = serde_json::json!({"id": id, "parent_id": of, "status": state.word(), "text": text});
+                if all > 0 {
+                    told["current"] = now.into();
+                    told["total"] = all.into();
+                    told["percent"] = (now.min(all) * 100 / all).into();
+                }
+                put(&told.to_string());
+            }
+            // It changes many times a second: the clock draws it.
+            Style::Screen { .. } => {}
         }
     }
 
@@ -214,25 +270,28 @@ fn put(line: &str) {
 }
 
 impl Block {
-    fn set(&mut self, id: &str, state: State, text: &str, details: &str) {
+    /// Sets how far a thing is (what it is a part of, and its id); whether that is another step than before.
+    fn set(&mut self, (of, id): (&str, &str), state: State, text: &str, details: &str) -> bool {
         let now = Instant::now();
-        let at = self.tasks.iter().position(|task| task.id == id).unwrap_or_else(|| {
-            let task = Task { id: id.to_owned(), text: String::new(), details: String::new(), state, began: now, ended: None };
-            self.tasks.push(task);
+        let at = self.tasks.iter().position(|task| task.id == id && task.of == of).unwrap_or_else(|| {
+            let (id, of) = (id.to_owned(), of.to_owned());
+            self.tasks.push(Task { id, of, bytes: None, text: String::new(), details: String::new(), state, began: now, ended: None });
             self.tasks.len() - 1
         });
         let task = &mut self.tasks[at];
+        let news = task.text != text || task.state != state;
         text.clone_into(&mut task.text);
         details.clone_into(&mut task.details);
         task.state = state;
         task.ended = if state == State::Working { None } else { Some(now) };
+        news
     }
 
-    fn draw(&mut self, columns: usize, colours: bool, dry: bool) {
+    fn draw(&mut self, area: Area) {
         if self.tasks.is_empty() || self.operation.is_empty() {
             return;
         }
-        let text = self.text(columns, colours, dry);
+        let text = self.text(area);
         // The cursor is below the block: up, and over the old one.
         let up = if self.lines > 0 { format!("\x1b[{}A", self.lines) } else { String::new() };
         self.lines = text.lines().count();
@@ -241,18 +300,44 @@ impl Block {
         drop(std::io::stderr().lock().write_all(format!("\x1b[?25l{up}{lines}\x1b[?25h").as_bytes()));
     }
 
-    fn text(&self, columns: usize, colours: bool, dry: bool) -> String {
+    fn text(&self, area: Area) -> String {
         let finished = self.tasks.iter().filter(|task| task.state != State::Working).count();
         let mut text = format!("[+] {} {finished}/{}\n", self.operation, self.tasks.len());
-        let width = self.tasks.iter().map(|task| task.id.width()).max().unwrap_or(0);
-        for task in &self.tasks {
-            // Writing to a String never fails.
-            let _ = writeln!(text, "{}", self.line(task, width, columns, colours, dry));
+        let heads: Vec<(&Task, String)> =
+            self.tasks.iter().filter(|task| task.of.is_empty()).map(|task| (task, format!("{}{}", task.id, self.portions(task)))).collect();
+        let width = heads.iter().map(|(_, name)| name.width()).max().unwrap_or(0);
+        // What does not fit would be written below itself again and again.
+        let parts = self.tasks.len() + 2 < area.rows;
+        for (task, name) in heads {
+            // Writing to a String never fails, here and below.
+            let _ = writeln!(text, "{}", self.line(task, ("", &name), width, area));
+            for part in self.tasks.iter().filter(|part| parts && part.of == task.id && !part.of.is_empty()) {
+                let _ = writeln!(text, "{}", self.line(part, ("  ", &part.id), width, area));
+            }
         }
         text
     }
 
-    fn line(&self, task: &Task, width: usize, columns: usize, colours: bool, dry: bool) -> String {
+    /// ` [⣿⣤⠀]   1.2MB / 3.4MB`: how much of each part is there, while somebody works on the whole.
+    fn portions(&self, task: &Task) -> String {
+        let parts: Vec<&Task> = self.tasks.iter().filter(|part| !part.of.is_empty() && part.of == task.id).collect();
+        if parts.is_empty() || task.state != State::Working {
+            return String::new();
+        }
+        let most = PORTIONS.len() as u64 - 1;
+        let portion = |part: &&Task| match part.bytes {
+            _ if part.state == State::Done => PORTIONS[PORTIONS.len() - 1],
+            Some((now, all)) if all > 0 => PORTIONS[usize::try_from(now.min(all) * most / all).unwrap_or(0)],
+            _ => PORTIONS[0],
+        };
+        let portions: String = parts.iter().map(portion).collect();
+        let (now, all) = parts.iter().filter_map(|part| part.bytes).fold((0, 0), |(now, all), (one, of)| (now + one.min(of), all + of));
+        let sizes = if all > 0 { format!(" {:>7} / {:<7}", units::precise(now), units::precise(all)) } else { String::new() };
+        format!(" [{portions}]{sizes}")
+    }
+
+    fn line(&self, task: &Task, (indent, name): (&str, &str), width: usize, area: Area) -> String {
+        let Area { columns, colours, dry, .. } = area;
         let (mark, code) = match task.state {
             State::Working => (TURNS[self.turns % TURNS.len()], ""),
             State::Done => ("✔", "32"),
@@ -263,12 +348,14 @@ impl Block {
             |text: &str, code: &str| if colours && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         let clock = format!("{:.1}s ", task.ended.unwrap_or_else(Instant::now).duration_since(task.began).as_secs_f64());
         let prefix = if dry { DRY } else { "" };
-        let blanks = " ".repeat(width.saturating_sub(task.id.width()));
-        let fixed = 5 + prefix.len() + width + task.text.width() + clock.len();
-        let details: String = task.details.lines().next().unwrap_or_default().chars().take(columns.saturating_sub(fixed + 2)).collect();
+        let blanks = " ".repeat(width.saturating_sub(indent.len() + name.width()));
+        let fixed = 5 + prefix.len() + indent.len() + name.width() + blanks.len() + task.text.width() + clock.len();
+        let bar = task.bytes.filter(|_| task.state == State::Working).map(|(now, all)| transfer::bar(now, all, columns));
+        let details = bar.unwrap_or_else(|| task.details.clone());
+        let details: String = details.lines().next().unwrap_or_default().chars().take(columns.saturating_sub(fixed + 2)).collect();
         let gap = columns.saturating_sub(fixed + details.width() + 1);
         let (mark, text, clock) = (coloured(mark, code), coloured(&task.text, code), coloured(&clock, "34"));
-        format!(" {mark} {prefix}{}{blanks}  {text} {details}{}{clock}", task.id, " ".repeat(gap))
+        format!(" {indent}{mark} {prefix}{name}{blanks}  {text} {details}{}{clock}", " ".repeat(gap))
     }
 }
 
@@ -279,15 +366,39 @@ mod tests {
     #[test]
     fn a_block_counts_what_is_done_and_lines_up() {
         let mut block = Block { operation: "Running", ..Block::default() };
-        block.set("Network x_default", State::Working, "Creating", "");
-        block.set("Container x-web-1", State::Working, "Creating", "");
-        block.set("Network x_default", State::Done, "Created", "");
-        let text = block.text(60, false, false);
+        block.set(("", "Network x_default"), State::Working, "Creating", "");
+        block.set(("", "Container x-web-1"), State::Working, "Creating", "");
+        block.set(("", "Network x_default"), State::Done, "Created", "");
+        let area = Area { columns: 60, rows: 24, colours: false, dry: false };
+        let text = block.text(area);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "[+] Running 1/2");
         assert!(lines[1].starts_with(" ✔ Network x_default  Created ") && lines[1].ends_with("0.0s "), "{text}");
         assert!(lines[2].starts_with(" ⠋ Container x-web-1  Creating ") && lines[2].width() == 60, "{text}");
-        assert!(block.text(60, true, false).contains("\x1b[32m✔\x1b[0m"), "colours");
+        assert!(block.text(Area { colours: true, ..area }).contains("\x1b[32m✔\x1b[0m"), "colours");
+    }
+
+    #[test]
+    fn layers_stand_below_their_service_and_are_summed_up_in_its_line() {
+        let mut block = Block { operation: "Pulling", ..Block::default() };
+        block.set(("", "web"), State::Working, "Pulling", "");
+        block.set(("", "db"), State::Working, "Pulling", "");
+        assert!(block.set(("web", "a1"), State::Working, "Downloading", ""));
+        assert!(!block.set(("web", "a1"), State::Working, "Downloading", ""), "the same step is no news");
+        block.tasks[2].bytes = Some((500, 1000));
+        block.set(("web", "b2"), State::Done, "Already exists", "");
+        let area = Area { columns: 100, rows: 24, colours: false, dry: false };
+        let text = block.text(area);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "[+] Pulling 1/4");
+        assert!(lines[1].starts_with(" ⠋ web [⣤⣿]    500B / 1kB      Pulling "), "{text}");
+        assert!(lines[2].starts_with("   ⠋ a1 ") && lines[2].contains("Downloading [=========================>"), "{text}");
+        assert!(lines[3].starts_with("   ✔ b2 ") && lines[3].contains("Already exists"), "{text}");
+        assert!(lines[4].starts_with(" ⠋ db ") && lines.len() == 5, "{text}");
+        assert!(lines[1..].iter().all(|line| line.width() <= 100), "{text}");
+        assert_eq!(block.text(Area { rows: 6, ..area }).lines().count(), 3, "a low screen has the services only");
+        block.set(("", "web"), State::Done, "Pulled", "");
+        assert!(block.text(area).contains(" ✔ web  Pulled "), "{}", block.text(area));
     }
 
     #[test]

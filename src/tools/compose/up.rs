@@ -95,6 +95,7 @@ fn wanted(given: &Given, start: bool) -> Result<Wanted> {
             build: given.on("build"),
             no_build: given.on("no-build"),
             quiet_build: given.on("quiet-build"),
+            quiet_pull: given.on("quiet-pull"),
         },
         untouched: None,
     })

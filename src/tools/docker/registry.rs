@@ -123,17 +123,28 @@ fn named(text: &str) -> Result<Reference> {
 /// # Errors
 /// The engine or the registry says no.
 pub fn bring(session: &Session, name: &Reference, wanted: Option<&str>, show: Show) -> Result {
-    let target = name.digest().map(ToString::to_string).or_else(|| name.tag().map(str::to_owned));
-    let ask = Ask::post("/images/create").with("fromImage", name.familiar_repository()).maybe("tag", target).maybe("platform", wanted);
-    let ask = match account(name.host()) {
-        Some(account) => ask.header("x-registry-auth", account),
-        None => ask,
-    };
-    let mut answer = session.api()?.ask(ask)?;
+    let mut answer = session.api()?.ask(brought(name, wanted))?;
     match show {
         Show::Out => stream::show(&mut answer, false),
         Show::Error => stream::show(&mut answer, true),
         Show::Nothing => stream::drain(&mut answer),
+    }
+}
+
+/// Brings an image, and hands on what the engine tells of its layers.
+///
+/// # Errors
+/// The engine or the registry says no.
+pub fn bring_with(session: &Session, name: &Reference, wanted: Option<&str>, told: &mut dyn FnMut(&Value)) -> Result {
+    stream::each(&mut session.api()?.ask(brought(name, wanted))?, told)
+}
+
+fn brought<'a>(name: &'a Reference, wanted: Option<&'a str>) -> Ask<'a> {
+    let target = name.digest().map(ToString::to_string).or_else(|| name.tag().map(str::to_owned));
+    let ask = Ask::post("/images/create").with("fromImage", name.familiar_repository()).maybe("tag", target).maybe("platform", wanted);
+    match account(name.host()) {
+        Some(account) => ask.header("x-registry-auth", account),
+        None => ask,
     }
 }
 

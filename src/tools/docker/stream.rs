@@ -75,10 +75,19 @@ fn drawn(board: &mut Board, document: &Value) -> String {
 /// # Errors
 /// What the engine says in the middle, or the connection breaks.
 pub fn drain(answer: &mut Answer<'_>) -> Result {
+    each(answer, &mut |_| {})
+}
+
+/// Hands every document of an answer on.
+///
+/// # Errors
+/// What the engine says in the middle, or the connection breaks.
+pub fn each(answer: &mut Answer<'_>, told: &mut dyn FnMut(&Value)) -> Result {
     while let Some(document) = answer.document()? {
         if let Some(failure) = failed(&document) {
             return Err(failure);
         }
+        told(&document);
     }
     Ok(())
 }

@@ -133,11 +133,10 @@ impl Looker {
             let engine = if host.up { engine(&host.host) } else { "" };
             shown.push(json!({ "name": host.name, "address": host.address, "up": host.up, "engine": engine }));
             if engine == "running" {
-                containers.extend(
-                    self.ask(host, "/containers/json?all=1").as_array().into_iter().flatten().map(|one| container(&host.name, one)),
-                );
-                networks.extend(self.ask(host, "/networks").as_array().into_iter().flatten().map(|one| network(&host.name, one)));
-                volumes.extend(self.ask(host, "/volumes")["Volumes"].as_array().into_iter().flatten().map(|one| volume(&host.name, one)));
+                let [all, nets, vols] = self.ask(host, ["/containers/json?all=1", "/networks", "/volumes"]);
+                containers.extend(all.as_array().into_iter().flatten().map(|one| container(&host.name, one)));
+                networks.extend(nets.as_array().into_iter().flatten().map(|one| network(&host.name, one)));
+                volumes.extend(vols["Volumes"].as_array().into_iter().flatten().map(|one| volume(&host.name, one)));
             }
         }
         for list in [&mut containers, &mut networks, &mut volumes] {
@@ -149,11 +148,15 @@ impl Looker {
         }))
     }
 
-    /// An engine's answer; nothing where it has just gone away.
-    fn ask(&self, host: &Seen, path: &str) -> Value {
-        let Ok(stream) = host.host.reach(SOCKET) else { return Value::Null };
-        let asked = async { tokio::time::timeout(PATIENCE, get(stream, path)).await };
-        self.runtime.block_on(asked).ok().flatten().unwrap_or(Value::Null)
+    /// An engine's answers; nothing where it has just gone away. All come over one connection: whoever connects to an engine that has been stopped meanwhile
+    /// wakes it.
+    fn ask<const COUNT: usize>(&self, host: &Seen, paths: [&str; COUNT]) -> [Value; COUNT] {
+        let mut answers = [const { Value::Null }; COUNT];
+        let Ok(stream) = host.host.reach(SOCKET) else { return answers };
+        // What has come until it went away is shown.
+        let asked = async { drop(tokio::time::timeout(PATIENCE, get(stream, paths, &mut answers)).await) };
+        self.runtime.block_on(asked);
+        answers
     }
 }
 
@@ -167,17 +170,21 @@ fn engine(host: &Host) -> &'static str {
     }
 }
 
-async fn get(stream: std::os::unix::net::UnixStream, path: &str) -> Option<Value> {
+async fn get<const COUNT: usize>(stream: std::os::unix::net::UnixStream, paths: [&str; COUNT], answers: &mut [Value; COUNT]) -> Option<()> {
     stream.set_nonblocking(true).ok()?;
     let stream = UnixStream::from_std(stream).ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    // How it ends is seen in the answer.
+    // How it ends is seen in the answers.
     let carried = tokio::spawn(async move { drop(connection.await) });
-    let request = Request::get(path).header("Host", "docker").body(Empty::<Bytes>::new()).ok()?;
-    let answer = sender.send_request(request).await.ok()?;
-    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    for (path, to) in paths.into_iter().zip(answers) {
+        let request = Request::get(path).header("Host", "docker").body(Empty::<Bytes>::new()).ok()?;
+        sender.ready().await.ok()?;
+        let answer = sender.send_request(request).await.ok()?;
+        let body = answer.into_body().collect().await.ok()?.to_bytes();
+        *to = serde_json::from_slice(&body).ok()?;
+    }
     carried.abort();
-    serde_json::from_slice(&body).ok()
+    Some(())
 }
 
 fn container(host: &str, one: &Value) -> Value {

@@ -7,22 +7,13 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use super::samples::{APPS, of_lesson};
 use crate::support::{Sandbox, wait};
 use crate::terminal::Terminal;
 use crate::web::browser::{Page, browse};
 
 /// Nine images are pulled and ten containers started on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The lesson that these files are from: what is tested is what is read.
-const LESSON: &str = include_str!("../../../lessons/09-compose/09-apps.md");
-
-/// The Compose file of the lesson's project in `folder`.
-fn file(folder: &str) -> &'static str {
-    let (_, behind) = LESSON.split_once(&format!("cd {folder}\n")).expect("the project of the lesson");
-    let (_, behind) = behind.split_once("cat > compose.yaml <<'END'\n").expect("its file");
-    behind.split_once("END\n").expect("the file's end").0
-}
 
 /// A bottle with its prompt, a project in the folder that it shares with the machine, and forwarded ports.
 struct App {
@@ -100,7 +91,7 @@ impl Drop for App {
 
 #[test]
 fn dockercoins_show_a_live_speed_in_a_browser_of_the_machine() {
-    let mut app = App::new("coins", &[("compose.yaml", file("/srv/coins"))]);
+    let mut app = App::new("coins", &[("compose.yaml", &of_lesson(APPS, "/srv/coins"))]);
     app.types("docker compose --progress quiet up -d");
     let [address] = app.addresses([8000]);
     let Some(mut page) = browse("compose::apps::dockercoins_show_a_live_speed_in_a_browser_of_the_machine", app.sandbox.path(), &address)
@@ -135,7 +126,7 @@ fn sum(result: &mut Page, sum: &str, votes: &str) {
 
 #[test]
 fn votes_are_given_and_counted_in_browsers_of_the_machine() {
-    let mut app = App::new("vote", &[("compose.yaml", file("/srv/vote")), ("password.txt", "of nobody\n")]);
+    let mut app = App::new("vote", &[("compose.yaml", &of_lesson(APPS, "/srv/vote")), ("password.txt", "of nobody\n")]);
     app.types("docker compose --progress quiet up -d --wait");
     let [vote, result] = app.addresses([5000, 5001]);
     let test = "compose::apps::votes_are_given_and_counted_in_browsers_of_the_machine";
