@@ -115,6 +115,8 @@ fn dockercoins_show_a_live_speed_in_a_browser_of_the_machine() {
     page.eval("shown.length = 0; null");
     page.becomes("shown.some((one) => one > 0)", PATIENCE);
     assert_eq!(page.complaints(), Vec::<String>::new(), "the browser complains of nothing");
+    // A browser writes into its folder until it ends.
+    drop(page);
     app.ends();
 }
 
@@ -165,5 +167,7 @@ fn votes_are_given_and_counted_in_browsers_of_the_machine() {
     for page in [&mut voter, &mut other, &mut counted] {
         assert_eq!(page.complaints(), Vec::<String>::new(), "the browser complains of nothing");
     }
+    // A browser writes into its folder until it ends.
+    drop((voter, other, counted));
     app.ends();
 }
