@@ -11,7 +11,7 @@ use super::dockerfile::instruction::Instruction;
 use super::dockerfile::{Dockerfile, Step};
 use super::error::{Error, Result};
 use super::events::{Event, Listener};
-use super::options::{Options, Outside};
+use super::options::{Named, Options, Outside};
 use super::plan::{Base, From, Plan};
 use super::scope::Globals;
 use super::state::{Layer, State};
@@ -99,7 +99,7 @@ pub fn build(
     outside: &dyn Outside,
 ) -> Result<State> {
     let globals = Globals::new(&file.arguments, file.escape, &options.arguments, &options.platform, options.target.as_deref())?;
-    let mut plan = Plan::new(file, &globals, options.target.as_deref(), &options.platform)?;
+    let mut plan = Plan::new(file, &globals, options.target.as_deref(), &options.platform, &options.contexts)?;
     let cache = Cache::open(workshop.store)?;
     let last = cache.last(&options.identity);
     let mut builder = Builder {
@@ -310,6 +310,12 @@ impl Builder<'_> {
                 let root = Root::open(&self.context.folder)?;
                 let tree = Tree { root, ignore: self.context.ignore.clone(), owned_by_root: true };
                 return Ok(Opened::new(tree));
+            }
+            From::Folder(name) => {
+                let Some(Named::Folder(folder)) = self.options.contexts.get(name) else {
+                    return Err(Error::new(format!("there is no context {name:?}")));
+                };
+                return super::context::tree(folder).map(Opened::new);
             }
             From::Stage(other) => self.wait_for(*other)?.layers,
             From::Image(name) => {

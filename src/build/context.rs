@@ -3,6 +3,7 @@
 //! A folder is read where it is; what is [elsewhere](remote) is fetched first; an archive, from standard input or from a server, is unpacked into the workshop first, by the same rules as a layer. What
 //! `.dockerignore` leaves out is not there for any instruction. The Dockerfile itself may be elsewhere, and need not be part of the context.
 
+pub mod named;
 pub mod remote;
 mod tail;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{During as _, Error, Result};
 use super::ignore::{Ignore, cleaned};
+use super::tree::Tree;
 use crate::kernel::fs;
 use crate::kernel::root::Root;
 use crate::oci::image::archive::Limits;
@@ -79,32 +81,48 @@ impl Context {
     /// # Errors
     /// It is neither; the archive is hostile.
     pub fn stream(input: impl Read, place: &Path, file: Option<&str>) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::new(format!("unable to prepare context: read the archive: {error}"));
-        let mut start = Vec::new();
-        let mut input = input;
-        input.by_ref().take(512).read_to_end(&mut start).map_err(failed)?;
-        if start.is_empty() {
-            return Err(Error::new("unable to prepare context: the input is empty").hint("pipe a Dockerfile or a tar archive into it"));
+        match unpack_archive(input, place)? {
+            None => Context::unpacked(place, file),
+            Some(definition) => {
+                Ok(Context { folder: place.to_owned(), ignore: Ignore::default(), ignored: 0, name: "Dockerfile".to_owned(), definition })
+            }
         }
-        let packed = Compression::of(&start) != Compression::None;
-        if !packed && !is_tar(&start) {
-            let mut text = start;
-            input.take(LARGEST).read_to_end(&mut text).map_err(failed)?;
-            let definition = String::from_utf8_lossy(&text).into_owned();
-            return Ok(Context {
-                folder: place.to_owned(),
-                ignore: Ignore::default(),
-                ignored: 0,
-                name: "Dockerfile".to_owned(),
-                definition,
-            });
-        }
-        let root = Root::open(place)?;
-        let options = unpack::Options { whiteouts: Whiteouts::Keep, owners: Owners::possible(), limits: Limits::default() };
-        let decoded = decoder(Cursor::new(start).chain(input)).map_err(failed)?;
-        unpack::unpack(Tail::new(decoded), &root, options, &|_| None).during(|| "unable to prepare context")?;
-        Context::unpacked(place, file)
     }
+}
+
+/// Unpacks an archive into `place`, an empty folder. What is none is given back as a text.
+///
+/// # Errors
+/// It is empty, or the archive is hostile.
+pub fn unpack_archive(input: impl Read, place: &Path) -> Result<Option<String>> {
+    let failed = |error: std::io::Error| Error::new(format!("unable to prepare context: read the archive: {error}"));
+    let mut start = Vec::new();
+    let mut input = input;
+    input.by_ref().take(512).read_to_end(&mut start).map_err(failed)?;
+    if start.is_empty() {
+        return Err(Error::new("unable to prepare context: the input is empty").hint("pipe a Dockerfile or a tar archive into it"));
+    }
+    let packed = Compression::of(&start) != Compression::None;
+    if !packed && !is_tar(&start) {
+        let mut text = start;
+        input.take(LARGEST).read_to_end(&mut text).map_err(failed)?;
+        return Ok(Some(String::from_utf8_lossy(&text).into_owned()));
+    }
+    let root = Root::open(place)?;
+    let options = unpack::Options { whiteouts: Whiteouts::Keep, owners: Owners::possible(), limits: Limits::default() };
+    let decoded = decoder(Cursor::new(start).chain(input)).map_err(failed)?;
+    unpack::unpack(Tail::new(decoded), &root, options, &|_| None).during(|| "unable to prepare context")?;
+    Ok(None)
+}
+
+/// The tree of a further context: a folder, without what its own `.dockerignore` leaves out.
+///
+/// # Errors
+/// It cannot be opened, or that file is broken.
+pub fn tree(folder: &Path) -> Result<Tree> {
+    let root = Root::open(folder)?;
+    let (ignore, _) = ignore_of(&root, None)?;
+    Ok(Tree { root, ignore, owned_by_root: true })
 }
 
 /// When a path of this machine is looked at.

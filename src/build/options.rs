@@ -18,6 +18,15 @@ pub enum Secret {
     Environment(String),
 }
 
+/// Where files and bases come from besides the context: `--build-context NAME=...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// A folder, read as a context is.
+    Folder(PathBuf),
+    /// An image.
+    Image(String),
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -39,6 +48,8 @@ pub struct Options {
     pub cache_from: Vec<String>,
     /// `--cache-to type=inline`: the image says what its layers were made of.
     pub inline_cache: bool,
+    /// `--build-context`, by the names of [`context_name`].
+    pub contexts: BTreeMap<String, Named>,
     /// `--secret`.
     pub secrets: BTreeMap<String, Secret>,
     /// `--network`: `default`, `none`, `host`.
@@ -70,6 +81,13 @@ pub trait Outside: Sync {
     /// # Errors
     /// It cannot be had.
     fn fetch(&self, url: &str, to: &mut dyn Write) -> Result<Option<i64>>;
+}
+
+/// The name by which a further context is looked up: in lower case, and that of an image as short as can be, so that a context called `alpine` stands for
+/// `alpine:latest` too.
+pub fn context_name(text: &str) -> String {
+    let name = text.parse::<Reference>().map_or_else(|_| text.to_ascii_lowercase(), |reference| reference.familiar());
+    name.strip_suffix(":latest").map_or(name.clone(), str::to_owned)
 }
 
 /// The name of an image in full: `alpine` is `docker.io/library/alpine:latest`.

@@ -1,8 +1,11 @@
 //! Which stages are built, from what, and who waits for whom.
 
+use std::collections::BTreeMap;
+
 use super::dockerfile::instruction::{Copy, Instruction, Mount};
 use super::dockerfile::{Dockerfile, Step};
 use super::error::{Error, Result};
+use super::options::{Named, context_name};
 use super::scope::Globals;
 use crate::oci::image::spec::Platform;
 
@@ -26,6 +29,8 @@ pub enum From {
     Stage(usize),
     /// An image by its name.
     Image(String),
+    /// A further context that is a folder, by its name.
+    Folder(String),
 }
 
 /// A stage with its names made plain.
@@ -51,6 +56,7 @@ pub struct Plan {
     /// The stage whose image is made.
     pub target: usize,
     names: Vec<Option<String>>,
+    contexts: BTreeMap<String, Named>,
 }
 
 impl Plan {
@@ -59,11 +65,17 @@ impl Plan {
         self.names.get(stage)?.as_deref()
     }
 
-    /// Makes a plan of a file.
+    /// Makes a plan of a file. A further context stands for the stage or image of its name.
     ///
     /// # Errors
-    /// A `FROM` is empty or broken; there is no such target.
-    pub fn new(file: &Dockerfile, globals: &Globals, target: Option<&str>, platform: &Platform) -> Result<Self> {
+    /// A `FROM` is empty or broken, or means a folder; there is no such target.
+    pub fn new(
+        file: &Dockerfile,
+        globals: &Globals,
+        target: Option<&str>,
+        platform: &Platform,
+        contexts: &BTreeMap<String, Named>,
+    ) -> Result<Self> {
         let mut stages = Vec::new();
         for (number, stage) in file.stages.iter().enumerate() {
             let lines = (stage.from.line, stage.from.last_line);
@@ -72,7 +84,16 @@ impl Plan {
                 let why = format!("base name ({}) should not be blank", stage.base);
                 return Err(Error::new(why).hint("an ARG before the first FROM gives a default: ARG NAME=value").at(lines));
             }
+            // A context of the stage's own name stands for all of it, and one of its base's for that.
+            let whole = stage.name.as_ref().and_then(|name| contexts.get(&context_name(name)));
+            let whole = whole.filter(|named| matches!(named, Named::Image(_)));
+            let named = whole.or_else(|| contexts.get(&context_name(&text)));
             let base = match file.stage(&text, number).filter(|_| !text.bytes().all(|byte| byte.is_ascii_digit())) {
+                _ if let Some(Named::Image(image)) = named => Base::Image(image.clone()),
+                _ if let Some(Named::Folder(_)) = named => {
+                    let why = format!("the context {text:?} is a folder, and a stage begins with an image");
+                    return Err(Error::new(why).hint(format!("copy from it: FROM scratch, and COPY --from={text} . /")).at(lines));
+                }
                 _ if text == "scratch" => Base::Scratch,
                 Some(earlier) => Base::Stage(earlier),
                 None => Base::Image(text),
@@ -87,11 +108,12 @@ impl Plan {
                 Some(name) => name.clone(),
                 None => format!("stage-{number}"),
             };
-            stages.push(Planned { base, platform, title, lines, steps: stage.steps.clone() });
+            let steps = if whole.is_some() { Vec::new() } else { stage.steps.clone() };
+            stages.push(Planned { base, platform, title, lines, steps });
         }
         let names = file.stages.iter().map(|stage| stage.name.clone()).collect();
         let target = target_of(file, target)?;
-        Ok(Plan { stages, target, names })
+        Ok(Plan { stages, target, names, contexts: contexts.clone() })
     }
 
     /// What `--from` means.
@@ -104,6 +126,11 @@ impl Plan {
             let why =
                 "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
             return Err(Error::new(why));
+        }
+        match self.contexts.get_key_value(&context_name(text)) {
+            Some((name, Named::Folder(_))) => return Ok(From::Folder(name.clone())),
+            Some((_, Named::Image(image))) => return Ok(From::Image(image.clone())),
+            None => {}
         }
         let lower = text.to_ascii_lowercase();
         // Of several with that name the last before this one; else one that comes later.
@@ -236,7 +263,32 @@ mod tests {
     fn plan(text: &str, target: Option<&str>) -> Result<Plan> {
         let file = dockerfile::read(text).unwrap();
         let globals = Globals::new(&file.arguments, file.escape, &BTreeMap::new(), &Platform::here(), target).unwrap();
-        Plan::new(&file, &globals, target, &Platform::here())
+        Plan::new(&file, &globals, target, &Platform::here(), &contexts())
+    }
+
+    fn contexts() -> BTreeMap<String, Named> {
+        let lib = ("lib".to_owned(), Named::Folder("/src/lib".into()));
+        let images = [("tools", "tools:2"), ("alpine", "alpine:3.15"), ("compiled", "compiled:1")];
+        images.into_iter().map(|(name, image)| (name.to_owned(), Named::Image(image.to_owned()))).chain([lib]).collect()
+    }
+
+    #[test]
+    fn a_further_context_stands_for_the_stage_or_image_of_its_name() {
+        let file =
+            "FROM alpine:latest AS one\nRUN x\nFROM golang AS Compiled\nRUN y\nFROM compiled\nCOPY --from=lib / /\nCOPY --from=tools / /\n";
+        let plan = plan(file, None).unwrap();
+        assert_eq!(plan.stages[0].base, Base::Image("alpine:3.15".to_owned()));
+        assert_eq!((&plan.stages[1].base, plan.stages[1].steps.len()), (&Base::Image("compiled:1".to_owned()), 0));
+        assert_eq!(plan.stages[2].base, Base::Image("compiled:1".to_owned()));
+        assert_eq!(plan.from(Some("LIB"), 2).unwrap(), From::Folder("lib".to_owned()));
+        assert_eq!(plan.from(Some("tools:latest"), 2).unwrap(), From::Image("tools:2".to_owned()));
+        assert_eq!(plan.from(Some("one"), 2).unwrap(), From::Stage(0));
+        assert_eq!(plan.order(false).unwrap(), [2]);
+        let refused = self::plan("FROM lib\n", None).unwrap_err();
+        assert_eq!(
+            (refused.why.as_str(), refused.lines),
+            ("the context \"lib\" is a folder, and a stage begins with an image", Some((1, 1)))
+        );
     }
 
     fn order(text: &str, target: Option<&str>) -> std::result::Result<Vec<usize>, String> {

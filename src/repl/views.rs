@@ -349,7 +349,7 @@ pub fn report(view: &ReportView) -> Doc {
     });
     // Rounded down: 100 % is all of it.
     let percent = (100 * view.done).checked_div(view.steps).unwrap_or(0);
-    let whole = format!("{} of {} steps of the course are done ({percent} %).", view.done, view.steps);
+    let whole = format!("{} of {} steps of the course are done ({percent}%).", view.done, view.steps);
     let mut doc = Doc::new()
         .with(Block::Table(Table { heads, rows: rows.collect() }))
         .paragraph(format!("{} of {} points.", view.points, view.of))

@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Tool, usual_folder};
 use crate::build::checks::{self, Settings, Warning};
+use crate::build::context::named;
 use crate::build::context::remote::Remote;
 use crate::build::events::{Event, Listener};
 use crate::build::output::{self, Output};
@@ -59,6 +60,12 @@ fn command() -> Command {
         .arg(several("ssh", "ID", "Refused: no agent is forwarded"))
         .arg(switch("no-cache", "Build every step anew"))
         .arg(several("no-cache-filter", "STAGE", "Build the steps of a stage anew"))
+        .arg(several(
+            "build-context",
+            "NAME=CONTEXT",
+            "A further context, for COPY --from=NAME, RUN --mount=from=NAME and FROM NAME: a folder, the address of an archive, a repository of \
+             Git, or docker-image://IMAGE",
+        ))
         .arg(several("cache-from", "IMAGE", "An image with an inline cache, whose layers may be used"))
         .arg(one("cache-to", "KIND", "Have the image say what its layers were made of: type=inline"))
         .arg(switch("pull", "Look for a newer base image"))
@@ -91,6 +98,8 @@ struct Request {
     id_file: Option<PathBuf>,
     style: Style,
     explain: bool,
+    /// Names and places of `--build-context`.
+    contexts: Vec<(String, String)>,
     options: Options,
 }
 
@@ -163,6 +172,7 @@ fn request(arguments: &ArgMatches) -> Result<Request> {
         output,
         style,
         explain: arguments.get_flag("explain"),
+        contexts: all("build-context").iter().map(|text| named::pair(text)).collect::<Result<_>>()?,
         options: Options {
             target: text("target"),
             epoch: epoch(&given)?,
@@ -172,6 +182,7 @@ fn request(arguments: &ArgMatches) -> Result<Request> {
             no_cache: arguments.get_flag("no-cache"),
             no_cache_stages: all("no-cache-filter"),
             pull: arguments.get_flag("pull"),
+            contexts: BTreeMap::new(),
             cache_from: all("cache-from").iter().map(|text| image_of(text)).collect(),
             inline_cache: inline,
             secrets: all("secret").iter().map(|text| secret(text)).collect::<Result<BTreeMap<String, Secret>>>()?,
@@ -292,6 +303,10 @@ fn build(request: &Request) -> Result<i32> {
     let _lease = store.lease()?;
     let workshop = Workshop::open(&store, request.options.epoch)?;
     let context = context(request, &workshop)?;
+    let options = &Options {
+        contexts: named::found(&request.contexts, &context, &workshop, &outside::Here { store: &store })?,
+        ..request.options.clone()
+    };
     let out: Box<dyn std::io::Write + Send> =
         if request.style == Style::Classic { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
     let printer = Printer::new(request.style, out);
@@ -303,7 +318,7 @@ fn build(request: &Request) -> Result<i32> {
         warnings: Default::default(),
         failed: AtomicBool::new(false),
     };
-    let outcome = one_build(request, &workshop, &context, &told);
+    let outcome = one_build((request, options), &workshop, &context, &told);
     printer.finish(outcome.is_err());
     match outcome {
         Ok(code) => {
@@ -339,7 +354,7 @@ fn context(request: &Request, workshop: &Workshop<'_>) -> Result<Context> {
     }
 }
 
-fn one_build(request: &Request, workshop: &Workshop<'_>, context: &Context, told: &Told<'_>) -> Result<i32> {
+fn one_build((request, options): (&Request, &Options), workshop: &Workshop<'_>, context: &Context, told: &Told<'_>) -> Result<i32> {
     let file = dockerfile::read(&context.definition)?;
     let settings =
         Settings::read(request.options.arguments.get("BUILDKIT_DOCKERFILE_CHECK").or(file.directives.check.as_ref()).map(String::as_str));
@@ -347,7 +362,7 @@ fn one_build(request: &Request, workshop: &Workshop<'_>, context: &Context, told
         told.tell(Event::Warning(warning));
     }
     let outside = outside::Here { store: workshop.store };
-    let state = build::build(&file, context, &request.options, workshop, told, &outside)?;
+    let state = build::build(&file, context, options, workshop, told, &outside)?;
     let warnings = kept(told, &settings);
     if request.options.check {
         return Ok(judged(&warnings, context));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{Call, Output, Rights, Sandbox, bundle, has_program, rights, skip};
+use crate::support::{Call, Output, Rights, Sandbox, bundle, has_program, rights, serve, skip};
 
 mod cached;
 mod compared;
@@ -127,6 +127,46 @@ fn several_stages_and_only_those_that_are_needed() {
     let error = world.fails(dockerfile, &["--target", "unused"]);
     let wanted = "ERROR: failed to build: failed to solve: process \"/bin/sh -c false\" did not complete successfully: exit code: 1\n";
     assert!(error.ends_with(wanted) && error.contains("Dockerfile:7\n") && error.contains("   7 | >>> RUN false\n"), "{error}");
+    world.is_clean();
+}
+
+#[test]
+fn further_contexts_are_folders_archives_and_images() {
+    let world = World::new();
+    for (name, text) in [("lib/a", "a"), ("lib/hidden", "x"), ("lib/.dockerignore", "hidden\n"), ("packed/p", "p")] {
+        let path = world.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    world.build("FROM base\nRUN echo made > /made\n", &["-t", "made"]);
+    let packed = world.path("packed.tar");
+    world.sandbox.program("tar").args(["-C", world.path("packed").to_str().unwrap(), "-cf", packed.to_str().unwrap(), "."]).succeeds();
+    let archive = fs::read(&packed).unwrap();
+    let server = serve(move |_| [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", archive.len()).as_bytes(), &archive].concat());
+    let (lib, address) = (format!("LIB={}", world.path("lib").display()), format!("packed=http://{server}/packed.tar"));
+    // The stage `compiled` would fail: the image stands for it.
+    let dockerfile = "FROM nowhere AS compiled\nRUN false\nFROM base:latest\nRUN --mount=from=lib,target=/l cat /l/* > /seen\nCOPY --from=lib . /lib\n\
+        COPY --from=packed p /\nCOPY --from=compiled /made /\n";
+    let contexts = ["--build-context", &lib, "--build-context", &address, "--build-context", "compiled=docker-image://made"];
+    let folder = world.tree(dockerfile, &contexts);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!((read("lib/a").as_str(), read("p").as_str(), read("made").as_str(), read("seen").as_str()), ("a", "p", "made\n", "a"));
+    assert!(!folder.join("lib/hidden").exists(), "what its .dockerignore leaves out is copied");
+    // A base, by a name that is an image's.
+    assert!(world.tree("FROM alpine:latest\n", &["--build-context", "alpine=docker-image://made"]).join("made").exists());
+    for (context, why) in [
+        ("lib", "invalid context \"lib\", expected format is NAME=CONTEXT"),
+        ("lib=/no/such", "failed to get build context lib: stat /no/such: no such file or directory"),
+        ("lib=oci-layout://x", "oci-layout:// is not known here"),
+    ] {
+        let told = world.fails("FROM base\n", &["--build-context", context]);
+        assert!(told.contains(why), "{told}");
+    }
+    let told = world.fails("FROM base\nFROM lib\n", &["--build-context", &lib]);
+    assert!(
+        told.contains("the context \"lib\" is a folder") && told.contains("Dockerfile:2\n") && told.contains("hint: copy from it"),
+        "{told}"
+    );
     world.is_clean();
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Seek as _};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use super::Context;
@@ -54,26 +54,45 @@ impl Remote {
     /// It cannot be had, or is no context.
     pub fn fetch(&self, outside: &dyn Outside, place: &Path, file: Option<&str>) -> Result<Context> {
         match self {
-            Remote::File(address) => {
-                let failed = |why: std::io::Error| Error::new(format!("{UNABLE}: keep `{address}`: {why}"));
-                let mut kept: File = tempfile::tempfile_in(place).map_err(failed)?;
-                outside
-                    .fetch(address, &mut kept)
-                    .map_err(|error| error.during(format!("{UNABLE}: error downloading remote context {address}")))?;
-                kept.rewind().map_err(failed)?;
-                Context::stream(kept, place, file)
-            }
+            Remote::File(address) => Context::stream(downloaded(address, outside, place)?, place, file),
             Remote::Repository { address, reference, folder } => {
-                check_out(address, reference.as_deref(), place)?;
-                let folder = folder.as_deref().map(|folder| within(place, folder)).transpose()?;
-                Context::unpacked(folder.as_deref().unwrap_or(place), file)
+                Context::unpacked(&checked_out(address, reference.as_deref(), folder.as_deref(), place)?, file)
             }
+        }
+    }
+
+    /// Fetches a tree of files into `place`, an empty folder; no Dockerfile need be in it. Gives the folder that it is, `place` or one below.
+    ///
+    /// # Errors
+    /// It cannot be had, or is no archive.
+    pub fn fetch_tree(&self, outside: &dyn Outside, place: &Path) -> Result<PathBuf> {
+        match self {
+            Remote::File(address) => match super::unpack_archive(downloaded(address, outside, place)?, place)? {
+                None => Ok(place.to_owned()),
+                Some(_) => Err(Error::new(format!("{UNABLE}: {address} is no archive"))
+                    .hint("a further context is a tar archive, or a repository of Git")),
+            },
+            Remote::Repository { address, reference, folder } => checked_out(address, reference.as_deref(), folder.as_deref(), place),
         }
     }
 }
 
+fn downloaded(address: &str, outside: &dyn Outside, place: &Path) -> Result<File> {
+    let failed = |why: std::io::Error| Error::new(format!("{UNABLE}: keep `{address}`: {why}"));
+    let mut kept: File = tempfile::tempfile_in(place).map_err(failed)?;
+    outside.fetch(address, &mut kept).map_err(|error| error.during(format!("{UNABLE}: error downloading remote context {address}")))?;
+    kept.rewind().map_err(failed)?;
+    Ok(kept)
+}
+
+fn checked_out(address: &str, reference: Option<&str>, folder: Option<&str>, place: &Path) -> Result<PathBuf> {
+    check_out(address, reference, place)?;
+    let folder = folder.map(|folder| within(place, folder)).transpose()?;
+    Ok(folder.unwrap_or_else(|| place.to_owned()))
+}
+
 /// The folder of a repository that is the context. No link of the repository leads to it: that would be a way out.
-fn within(place: &Path, folder: &str) -> Result<std::path::PathBuf> {
+fn within(place: &Path, folder: &str) -> Result<PathBuf> {
     let inner = Path::new(folder.trim_start_matches('/'));
     let leaves = inner.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     if leaves || Root::open(place)?.plain_directory(inner).is_err() {

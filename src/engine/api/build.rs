@@ -25,6 +25,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::body::{Lines, Teller};
 use super::json_lines;
+use crate::build::context::named::{is_everywhere, is_sent};
 use crate::build::context::remote::Remote;
 use crate::engine::Engine;
 use crate::engine::error::Fault;
@@ -167,10 +168,15 @@ fn words(key: &str, value: &str) -> Result<Vec<String>, Fault> {
 
 /// Options of the builder that the classic one did not have.
 fn more_words(value: &str) -> Result<Vec<String>, Fault> {
-    const KNOWN: [&str; 6] = ["--check", "--explain", "--cache-to", "--no-cache-filter", "--allow", "--identity"];
+    const KNOWN: [&str; 7] = ["--check", "--explain", "--cache-to", "--no-cache-filter", "--allow", "--identity", "--build-context"];
     let words: Vec<String> = serde_json::from_str(value).map_err(|error| Fault::bad(format!("error reading bottleship: {error}")))?;
-    match words.iter().find(|word| !KNOWN.contains(&word.split('=').next().unwrap_or_default())) {
-        Some(unknown) => Err(Fault::bad(format!("error reading bottleship: `{unknown}` is none of {}", KNOWN.join(" ")))),
+    if let Some(unknown) = words.iter().find(|word| !KNOWN.contains(&word.split('=').next().unwrap_or_default())) {
+        return Err(Fault::bad(format!("error reading bottleship: `{unknown}` is none of {}", KNOWN.join(" "))));
+    }
+    // A path would be one of the engine's own machine.
+    let places = words.iter().filter_map(|word| word.strip_prefix("--build-context=")?.split_once('='));
+    match places.map(|(_, place)| place).find(|place| !is_everywhere(place) && !is_sent(place)) {
+        Some(place) => Err(Fault::bad(format!("error reading bottleship: the context `{place}` is neither an address nor in the archive"))),
         None => Ok(words),
     }
 }
@@ -278,6 +284,15 @@ mod tests {
             assert_eq!(words(key, value).unwrap(), wanted, "{key}={value}");
         }
         assert_eq!(more_words(r#"["--check","--allow=network.host"]"#).unwrap().len(), 2);
+        for place in ["archive:0", "docker-image://x", "https://example.org/x.git"] {
+            assert!(more_words(&format!("[\"--build-context=lib={place}\"]")).is_ok(), "{place}");
+        }
+        for place in ["/etc", ".", "archive:../x", "file:///etc"] {
+            assert!(
+                more_words(&format!("[\"--build-context=lib={place}\"]")).unwrap_err().message.contains("neither an address"),
+                "{place}"
+            );
+        }
         assert!(more_words(r#"["--store=/etc"]"#).is_err() && more_words("x").is_err());
         assert_eq!(words("labels", "[").unwrap_err().status, 400);
         let early = |told: &str| refusal(&json!({"error": told})).map(|fault| fault.message);

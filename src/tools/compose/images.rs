@@ -237,12 +237,6 @@ fn line(
     given: &Given,
     inline: Option<String>,
 ) -> Result<Given> {
-    if let Some(context) = build.additional_contexts.keys().next() {
-        return Err(Failure::new(format!(
-            "service {:?}: additional context {context:?}: builds here have one context\nhint: copy from a stage or an image (`COPY --from=`) instead",
-            service.name
-        )));
-    }
     let context = if build.context.is_empty() { "." } else { build.context.as_str() };
     let mut line = Given::of(&[context]).with("tag", image);
     for tag in build.tags.iter().filter(|tag| *tag != image) {
@@ -262,6 +256,12 @@ fn line(
         if let Some(value) = value {
             line = line.with("build-arg", format!("{name}={value}"));
         }
+    }
+    for (name, place) in &build.additional_contexts {
+        // What another service is made of was built before.
+        let other = place.strip_prefix("service:").and_then(|other| project.service(other));
+        let place = other.map_or_else(|| place.clone(), |other| format!("docker-image://{}", image_of(project, other, scene.separator)));
+        line = line.with("build-context", format!("{name}={place}"));
     }
     for argument in given.all("build-arg") {
         let value =

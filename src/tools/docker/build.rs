@@ -49,6 +49,7 @@ const FLAGS: &[Flag] = &[
     long("add-host", Kind::List, "A line for /etc/hosts of RUN: NAME:ADDRESS"),
     long("allow", Kind::Words, "A right for steps that ask for it: network.host"),
     long("build-arg", Kind::List, "The value of an ARG: NAME=VALUE; without a value that of the environment"),
+    long("build-context", Kind::List, "A further context: NAME=FOLDER, an address, or docker-image://IMAGE"),
     long("builder", Kind::Text, "Accepted; there is one builder"),
     long("cache-from", Kind::Words, "An image whose layers may be used"),
     long("cache-to", Kind::Text, "Have the image say what its layers were made of: type=inline"),
@@ -113,7 +114,7 @@ pub fn run(session: &Session, given: &Given) -> Result {
         classic_only(given, old)?;
     }
     let ask = asked(given, &context.dockerfile, modern)?;
-    let ask = if modern { modernly(ask, given)? } else { ask.with("version", "1") };
+    let ask = if modern { modernly(ask, given, &context)? } else { ask.with("version", "1") };
     let ask = match &context.remote {
         Some(address) => ask.with("remote", address),
         None => ask,
@@ -147,7 +148,8 @@ fn classic(answer: &mut Answer<'_>, id: &mut String) -> Result {
 /// The classic builder does not know everything.
 fn classic_only(given: &Given, old: bool) -> Result {
     let who = if old { "the classic builder (DOCKER_BUILDKIT=0)" } else { "this engine's classic builder" };
-    let unknown = ["secret", "check", "explain", "cache-to", "no-cache-filter", "allow"].into_iter().find(|name| given.has(name));
+    let unknown =
+        ["secret", "build-context", "check", "explain", "cache-to", "no-cache-filter", "allow"].into_iter().find(|name| given.has(name));
     unknown.map_or(Ok(()), |name| Err(Failure::new(format!("the --{name} option requires BuildKit: {who} does not know it"))))
 }
 
@@ -210,8 +212,8 @@ fn asked<'a>(given: &'a Given, dockerfile: &str, modern: bool) -> Result<Ask<'a>
 }
 
 /// What only our engine knows: its builder's own words, and secrets in a header, where no log has them.
-fn modernly<'a>(ask: Ask<'a>, given: &Given) -> Result<Ask<'a>> {
-    let mut options = Vec::new();
+fn modernly<'a>(ask: Ask<'a>, given: &Given, context: &context::Context) -> Result<Ask<'a>> {
+    let mut options: Vec<String> = context.others.iter().map(|(name, place)| format!("--build-context={name}={place}")).collect();
     options.extend(given.text("cache-to").map(|value| format!("--cache-to={value}")));
     for name in ["no-cache-filter", "allow"] {
         options.extend(given.all(name).iter().map(|value| format!("--{name}={value}")));

@@ -284,7 +284,7 @@ impl Way<'_> {
         let shown = self.prompt()?.shown();
         self.leave()?;
         let told = format!("{done} of {of} steps");
-        if done == of && shown.contains("(100 %)") { Ok(told) } else { Err(format!("{told}; `:report` ends: {}", end_of(&shown))) }
+        if done == of && shown.contains("(100%)") { Ok(told) } else { Err(format!("{told}; `:report` ends: {}", end_of(&shown))) }
     }
 
     /// Nothing of the learner's bottles may be left on the machine.

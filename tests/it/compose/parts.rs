@@ -63,6 +63,27 @@ fn services_on_different_networks_do_not_see_each_other() {
 }
 
 #[test]
+fn an_image_may_be_built_of_further_folders_and_of_another_services_image() {
+    let file = "services:\n  web: {build: {context: ., additional_contexts: {lib: ../lib, tools: \"service:tools\"}}, stop_signal: KILL}\n  \
+        tools: {build: tools, stop_signal: KILL}\n";
+    let project = Project::new(file);
+    project.write("tools/Dockerfile", "FROM base:1\nRUN echo a tool > /tool\nCMD [\"sleep\", \"600\"]\n");
+    project.write("Dockerfile", "FROM tools\nCOPY --from=lib . /lib/\nCOPY --from=tools /tool /copied\n");
+    for (name, text) in [("../lib/a", "a file\n"), ("../lib/hidden", ""), ("../lib/.dockerignore", "hidden\n")] {
+        project.write(name, text);
+    }
+    project.up(&[]);
+    let said = project.exec("web", &["sh", "-c", "cat /lib/a /tool /copied; ls /lib"]).stdout;
+    assert_eq!(said, "a file\na tool\na tool\na\n");
+    project.write("compose.yaml", &file.replace("../lib", "../none"));
+    let missing = project.compose(&["build"]).exits(1);
+    assert!(
+        missing.stderr.contains("failed to get build context lib: stat ") && missing.stderr.contains("/none: no such file"),
+        "{missing}"
+    );
+}
+
+#[test]
 fn images_are_built_when_they_are_missing_or_somebody_says_so() {
     let project = Project::new("services:\n  web: {build: {context: ., args: {WORD: one}}, stop_signal: KILL}\n");
     project.write("Dockerfile", "FROM base:1\nARG WORD\nENV SAID=$WORD\nCOPY page /page\nCMD [\"sleep\", \"600\"]\n");

@@ -492,9 +492,12 @@ fn a_start_that_failed_does_not_end_the_one_after_it() {
     let place = here.engine.path("place");
     std::fs::create_dir(&place).expect("a folder");
     let program = place.join("program");
+    // Another file each time: one that is being executed cannot be written (ETXTBSY).
     let write = |text: &str| {
-        std::fs::write(&program, text).expect("write the program");
-        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("let it be run");
+        let next = place.join("next");
+        std::fs::write(&next, text).expect("write the program");
+        std::fs::set_permissions(&next, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("let it be run");
+        std::fs::rename(&next, &program).expect("put the program in its place");
     };
     let bound = format!("{}:/place", place.display());
     client.create_with("again", &["/place/program"], &json!({"NetworkMode": "none", "Binds": [bound]}));

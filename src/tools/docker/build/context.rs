@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
+use crate::build::context::named::{self, IN_ARCHIVE, SENT};
 use crate::build::context::remote::Remote;
 use crate::build::ignore::Ignore;
 use crate::tools::docker::failure::{Failure, Result};
@@ -22,6 +23,8 @@ pub struct Context {
     pub dockerfile: String,
     /// Where the engine is to fetch it instead.
     pub remote: Option<String>,
+    /// Further contexts by their names, and where the engine finds them: folders are in the archive.
+    pub others: Vec<(String, String)>,
 }
 
 /// Makes the context that a command line asks for.
@@ -30,19 +33,24 @@ pub struct Context {
 /// There is no such folder or file.
 pub fn prepare(given: &Given) -> Result<Context> {
     let (place, file) = (given.word(0), given.text("file").filter(|file| !file.is_empty()));
+    let (others, folders) = others(given.all("build-context"))?;
+    if let Some((name, _)) = folders.first().filter(|_| place == "-" || Remote::read(place).is_some()) {
+        let why = format!("the context {name:?} is a folder, and goes along with a context that is one too: {place:?} is none");
+        return Err(Failure::new(format!("{why}\nhint: get it into a folder first")));
+    }
     if place == "-" {
         if file == Some("-") {
             return Err(Failure::new("invalid argument: can't use stdin for both build context and dockerfile"));
         }
         let dockerfile = file.unwrap_or("Dockerfile").to_owned();
-        return Ok(Context { archive: Box::new(io::stdin()), size: None, dockerfile, remote: None });
+        return Ok(Context { archive: Box::new(io::stdin()), size: None, dockerfile, remote: None, others });
     }
     if Remote::read(place).is_some() {
         if file == Some("-") {
             return Err(Failure::new("invalid argument: the Dockerfile of a context from elsewhere is in it: name its path there"));
         }
         let dockerfile = file.unwrap_or("Dockerfile").to_owned();
-        return Ok(Context { archive: Box::new(io::empty()), size: None, dockerfile, remote: Some(place.to_owned()) });
+        return Ok(Context { archive: Box::new(io::empty()), size: None, dockerfile, remote: Some(place.to_owned()), others });
     }
     let folder = Path::new(place);
     if !folder.is_dir() {
@@ -50,7 +58,7 @@ pub fn prepare(given: &Given) -> Result<Context> {
     }
     let definition = definition(folder, file)?;
     let mut archive = tempfile::tempfile()?;
-    pack(folder, &definition, &mut archive)
+    pack(folder, &definition, &folders, &mut archive)
         .map_err(|error| Failure::new(format!("error building at step of sending the context: {error}")))?;
     let size = archive.stream_position()?;
     archive.rewind()?;
@@ -58,7 +66,28 @@ pub fn prepare(given: &Given) -> Result<Context> {
         Definition::Inside(name) => name.clone(),
         Definition::Outside(name, _) => name.clone(),
     };
-    Ok(Context { archive: Box::new(archive), size: Some(size), dockerfile, remote: None })
+    Ok(Context { archive: Box::new(archive), size: Some(size), dockerfile, remote: None, others })
+}
+
+/// Further contexts, each with the place that the engine is told, and those that are folders of this machine.
+type Others = (Vec<(String, String)>, Vec<(String, PathBuf)>);
+
+fn others(texts: &[String]) -> Result<Others> {
+    let (mut all, mut folders) = (Vec::new(), Vec::new());
+    for text in texts {
+        let (name, place) = named::pair(text).map_err(|error| Failure::new(format!("ERROR: {error}")))?;
+        if named::is_everywhere(&place) {
+            all.push((name, place));
+            continue;
+        }
+        let folder = PathBuf::from(&place);
+        if !folder.is_dir() {
+            return Err(Failure::new(format!("ERROR: failed to get build context {name}: stat {place}: no such file or directory")));
+        }
+        all.push((name.clone(), format!("{IN_ARCHIVE}{}", folders.len())));
+        folders.push((name, folder));
+    }
+    Ok((all, folders))
 }
 
 /// Where the Dockerfile is.
@@ -109,16 +138,25 @@ fn missing(path: &Path) -> Failure {
     ))
 }
 
-fn pack(folder: &Path, definition: &Definition, to: &mut File) -> io::Result<()> {
+fn rules(text: &str) -> io::Result<Ignore> {
+    Ignore::read(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("failed to read .dockerignore: {}", error.0)))
+}
+
+fn pack(folder: &Path, definition: &Definition, others: &[(String, PathBuf)], to: &mut File) -> io::Result<()> {
     let ignored = own_ignore(folder, definition)?;
-    let ignore = Ignore::read(&ignored)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("failed to read .dockerignore: {}", error.0)))?;
+    let ignore = rules(&ignored)?;
     let mut builder = tar::Builder::new(io::BufWriter::new(to));
     let keep = match definition {
         Definition::Inside(name) => name.as_str(),
         Definition::Outside(..) => "",
     };
-    folder_entries(&mut builder, folder, "", &ignore, keep)?;
+    folder_entries(&mut builder, (folder, ""), "", &ignore, keep)?;
+    for (number, (_, other)) in others.iter().enumerate() {
+        let under = format!("{SENT}/{number}/");
+        entry_of(&mut builder, other, under.trim_end_matches('/'))?;
+        let own = Definition::Outside(String::new(), Vec::new());
+        folder_entries(&mut builder, (other, &under), "", &rules(&own_ignore(other, &own)?)?, "")?;
+    }
     if let Definition::Outside(name, text) = definition {
         text_entry(&mut builder, name, text)?;
         text_entry(&mut builder, ".dockerignore", format!("{}\n.dockerignore\n{name}\n", ignored.trim_end()).as_bytes())?;
@@ -142,7 +180,14 @@ fn own_ignore(folder: &Path, definition: &Definition) -> io::Result<String> {
     Ok(String::new())
 }
 
-fn folder_entries(builder: &mut tar::Builder<impl Write>, folder: &Path, prefix: &str, ignore: &Ignore, keep: &str) -> io::Result<()> {
+/// What is in a folder below `prefix`, in the archive `under` a path that is empty or ends with a slash.
+fn folder_entries(
+    builder: &mut tar::Builder<impl Write>,
+    (folder, under): (&Path, &str),
+    prefix: &str,
+    ignore: &Ignore,
+    keep: &str,
+) -> io::Result<()> {
     let mut entries: Vec<fs::DirEntry> = fs::read_dir(folder.join(prefix))?.collect::<io::Result<_>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -154,13 +199,13 @@ fn folder_entries(builder: &mut tar::Builder<impl Write>, folder: &Path, prefix:
         let excluded = ignore.excludes(&path).is_some() && !needed;
         if kind.is_dir() {
             if !excluded {
-                entry_of(builder, &entry.path(), &path)?;
+                entry_of(builder, &entry.path(), &format!("{under}{path}"))?;
             }
             if !excluded || ignore.takes_back() || keep.starts_with(&format!("{path}/")) {
-                folder_entries(builder, folder, &path, ignore, keep)?;
+                folder_entries(builder, (folder, under), &path, ignore, keep)?;
             }
         } else if !excluded {
-            entry_of(builder, &entry.path(), &path)?;
+            entry_of(builder, &entry.path(), &format!("{under}{path}"))?;
         }
     }
     Ok(())
@@ -227,9 +272,9 @@ pub fn secret(text: &str) -> Result<(String, String)> {
 mod tests {
     use super::*;
 
-    fn names(folder: &Path, definition: &Definition) -> Vec<String> {
+    fn names(folder: &Path, definition: &Definition, others: &[(String, PathBuf)]) -> Vec<String> {
         let mut file = tempfile::tempfile().unwrap();
-        pack(folder, definition, &mut file).unwrap();
+        pack(folder, definition, others, &mut file).unwrap();
         file.rewind().unwrap();
         let mut archive = tar::Archive::new(file);
         archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect()
@@ -247,11 +292,18 @@ mod tests {
             write(name, "x");
         }
         std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
-        let inside = names(folder.path(), &Definition::Inside("Dockerfile".to_owned()));
+        let inside = names(folder.path(), &Definition::Inside("Dockerfile".to_owned()), &[]);
         assert_eq!(inside, [".dockerignore", "Dockerfile", "a", "link", "logs/kept", "src/", "src/b"]);
-        let outside = names(folder.path(), &Definition::Outside(".dockerfile.1".to_owned(), b"FROM scratch".to_vec()));
+        let outside = names(folder.path(), &Definition::Outside(".dockerfile.1".to_owned(), b"FROM scratch".to_vec()), &[]);
         assert_eq!(outside[outside.len() - 2..], [".dockerfile.1", ".dockerignore"]);
         assert!(!outside.contains(&"Dockerfile".to_owned()));
+        let other = tempfile::tempdir().unwrap();
+        for (name, text) in [(".dockerignore", "no\n"), ("no", ""), ("yes", "")] {
+            fs::write(other.path().join(name), text).unwrap();
+        }
+        let more = names(folder.path(), &Definition::Inside("Dockerfile".to_owned()), &[("lib".to_owned(), other.path().to_owned())]);
+        let more = &more[inside.len()..];
+        assert_eq!(more, [".bottleship-contexts/0/", ".bottleship-contexts/0/.dockerignore", ".bottleship-contexts/0/yes"]);
     }
 
     #[test]
