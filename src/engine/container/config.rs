@@ -37,7 +37,8 @@ pub struct Config {
     pub working_dir: String,
     #[serde(deserialize_with = "words")]
     pub entrypoint: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    // As dockerd: false is left out.
+    #[serde(skip_serializing_if = "is_off")]
     pub network_disabled: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac_address: Option<String>,
@@ -49,6 +50,10 @@ pub struct Config {
     pub stop_timeout: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+}
+
+fn is_off(switch: &Option<bool>) -> bool {
+    *switch != Some(true)
 }
 
 /// `LogConfig`.

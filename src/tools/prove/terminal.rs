@@ -137,6 +137,10 @@ impl Prompt {
         if !nested && !self.await_shell()? {
             return Err(format!("a program still reads the terminal; on the screen: {}", self.screen()));
         }
+        if nested && self.waits == "raw" {
+            // Programs that edit lines throw away what was typed before they asked (TCSAFLUSH).
+            self.settle()?;
+        }
         // Several lines are pasted, as a learner would: one by one each would be completed and indented.
         let keys = if text.contains('\n') { format!("\x1b[200~{}\x1b[201~\r", text.replace('\n', "\r")) } else { format!("{text}\r") };
         self.keys(keys.as_bytes())?;

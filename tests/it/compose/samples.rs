@@ -49,7 +49,6 @@ const OWN: &[(&str, &str)] = &[
         "container.Config.AttachStderr",
         "the second says of all that somebody listens; it is a word of who makes the container, and changes nothing",
     ),
-    ("container.Config.NetworkDisabled", "the first says that it is not; the second says nothing"),
     (
         "container.Mounts[].Mode",
         "what stood behind the second colon, in the form that has colons; whether it can be written to is compared",
