@@ -36,6 +36,7 @@ pub mod place;
 pub mod progress;
 pub mod prove;
 pub mod question;
+pub mod room;
 pub mod session;
 pub mod submission;
 pub mod text;

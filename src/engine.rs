@@ -18,13 +18,14 @@ pub mod error;
 pub mod events;
 mod filters;
 mod keys;
-mod names;
+
 pub mod networks;
 mod parents;
 mod program;
 mod proxy;
 pub mod quantity;
 mod removal;
+mod resolver;
 pub mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,6 @@ mod advisories;
 mod bottle;
 mod build;
 mod catalog;
-mod class;
 mod compose;
 mod course;
 mod engine;

@@ -11,7 +11,7 @@ use super::dockerfile::instruction::Instruction;
 use super::dockerfile::{Dockerfile, Step};
 use super::error::{Error, Result};
 use super::events::{Event, Listener};
-use super::options::{Named, Options, Outside};
+use super::options::{Options, Outside};
 use super::plan::{Base, From, Plan};
 use super::scope::Globals;
 use super::state::{Layer, State};
@@ -311,12 +311,7 @@ impl Builder<'_> {
                 let tree = Tree { root, ignore: self.context.ignore.clone(), owned_by_root: true };
                 return Ok(Opened::new(tree));
             }
-            From::Folder(name) => {
-                let Some(Named::Folder(folder)) = self.options.contexts.get(name) else {
-                    return Err(Error::new(format!("there is no context {name:?}")));
-                };
-                return super::context::tree(folder).map(Opened::new);
-            }
+            From::Folder(folder) => return super::context::tree(folder).map(Opened::new),
             From::Stage(other) => self.wait_for(*other)?.layers,
             From::Image(name) => {
                 let image = self.outside.find(name, &self.plan.stages[stage].platform, false)?;

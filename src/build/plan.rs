@@ -1,6 +1,7 @@
 //! Which stages are built, from what, and who waits for whom.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::dockerfile::instruction::{Copy, Instruction, Mount};
 use super::dockerfile::{Dockerfile, Step};
@@ -29,8 +30,8 @@ pub enum From {
     Stage(usize),
     /// An image by its name.
     Image(String),
-    /// A further context that is a folder, by its name.
-    Folder(String),
+    /// A further context that is this folder.
+    Folder(PathBuf),
 }
 
 /// A stage with its names made plain.
@@ -127,9 +128,9 @@ impl Plan {
                 "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
             return Err(Error::new(why));
         }
-        match self.contexts.get_key_value(&context_name(text)) {
-            Some((name, Named::Folder(_))) => return Ok(From::Folder(name.clone())),
-            Some((_, Named::Image(image))) => return Ok(From::Image(image.clone())),
+        match self.contexts.get(&context_name(text)) {
+            Some(Named::Folder(folder)) => return Ok(From::Folder(folder.clone())),
+            Some(Named::Image(image)) => return Ok(From::Image(image.clone())),
             None => {}
         }
         let lower = text.to_ascii_lowercase();
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(plan.stages[0].base, Base::Image("alpine:3.15".to_owned()));
         assert_eq!((&plan.stages[1].base, plan.stages[1].steps.len()), (&Base::Image("compiled:1".to_owned()), 0));
         assert_eq!(plan.stages[2].base, Base::Image("compiled:1".to_owned()));
-        assert_eq!(plan.from(Some("LIB"), 2).unwrap(), From::Folder("lib".to_owned()));
+        assert_eq!(plan.from(Some("LIB"), 2).unwrap(), From::Folder("/src/lib".into()));
         assert_eq!(plan.from(Some("tools:latest"), 2).unwrap(), From::Image("tools:2".to_owned()));
         assert_eq!(plan.from(Some("one"), 2).unwrap(), From::Stage(0));
         assert_eq!(plan.order(false).unwrap(), [2]);

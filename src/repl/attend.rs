@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::course_verbs::needs;
 use super::desk::{Answer, Desk};
-use crate::class::{Facts, Joined, SENT, Watched};
+use crate::course::room::{Facts, Joined, SENT, Watched};
 use crate::ui::{Doc, Face, Text, markdown};
 
 /// The room, if there is one.

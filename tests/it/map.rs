@@ -27,11 +27,9 @@ const MAP: &[(&str, &[&str])] = &[
     // Trees, cgroups and network namespaces of containers are the kernel's.
     ("engine", &["kernel", "oci", "build", "net"]),
     ("net", &["kernel", "journal"]),
-    // A room over the network: plain facts in, a table out.
-    ("class", &["kernel"]),
     ("bottle", &["kernel", "net", "journal"]),
     ("course", &["kernel", "journal", "bottle"]),
-    ("repl", &["class", "course", "bottle", "journal", "ui"]),
+    ("repl", &["course", "bottle", "journal", "ui"]),
     (
         "tools",
         &[
@@ -47,7 +45,6 @@ const MAP: &[(&str, &[&str])] = &[
             "compose",
             "engine",
             "net",
-            "class",
             "bottle",
             "course",
             "repl",

@@ -12,7 +12,7 @@ use super::Container;
 use super::record::Record;
 use crate::engine::Engine;
 use crate::engine::error::Fault;
-use crate::engine::names::{Knowledge, Sockets, servers};
+use crate::engine::resolver::{Knowledge, Sockets, servers};
 use crate::kernel::random;
 use crate::net::Zone;
 

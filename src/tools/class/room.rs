@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::super::listing;
 use crate::bottle;
-use crate::class::{self, Change, Code, Joined, Learner, Presence, Room, Server};
 use crate::course::Error;
+use crate::course::room::{self, Change, Code, Joined, Learner, Presence, Room, Server};
 use crate::kernel::{self, fs};
 
 /// Where a room listens if nobody says otherwise.
@@ -31,7 +31,7 @@ pub(super) fn serve_command() -> Command {
             "Opens a room and prints its address and its code. Whoever runs `bottleship class join ADDRESS CODE` is then seen in it: {}\n\
              On a terminal a table is drawn anew with every change; elsewhere, or with --plain, each change is a line. Nothing is kept but the code, so that \
              learners find the room again when it was closed for a while.",
-            class::SENT
+            room::SENT
         ))
         .arg(Arg::new("listen").long("listen").value_name("ADDRESS:PORT").default_value(USUAL).help("Where to listen; port 0 takes any that is free"))
         .arg(Arg::new("name").long("name").value_name("ROOM").default_value("class").help("What learners read of where they are"))
@@ -46,7 +46,7 @@ pub(super) fn join_command() -> Command {
         .long_about(format!(
             "Joins a room: from now on every prompt of yours tells it {}\nYou are a number there unless you give a name. `bottleship class leave`, or `:class leave` \
              at the prompt, ends it. Your work never waits for the room.",
-            class::SENT
+            room::SENT
         ))
         .arg(Arg::new("ADDRESS").required(true).help("The room's address, as in 192.168.1.5:7791"))
         .arg(Arg::new("CODE").required(true).help("The room's code"))
@@ -72,7 +72,7 @@ pub(super) fn join(arguments: &ArgMatches) -> Result<u8, Error> {
     let text = |name: &str| arguments.get_one::<String>(name).map_or("", String::as_str);
     let code: Code = text("CODE").parse().map_err(|why| refused(why, "the instructor's screen shows it"))?;
     let name = match arguments.get_one::<String>("as") {
-        Some(given) => Some(class::name_of(given).ok_or_else(|| refused(format!("`{given:?}` is no name"), "letters that can be shown"))?),
+        Some(given) => Some(room::name_of(given).ok_or_else(|| refused(format!("`{given:?}` is no name"), "letters that can be shown"))?),
         None => None,
     };
     let mut joined = Joined::new(address(text("ADDRESS"))?, &code, name);
@@ -86,12 +86,12 @@ pub(super) fn join(arguments: &ArgMatches) -> Result<u8, Error> {
         }
     }
     let seen_as = joined.name.as_ref().map_or_else(|| "as a number".to_owned(), |name| format!("as `{name}`"));
-    println!("Who watches the room at {} will see, {seen_as}: {}", joined.address, class::SENT);
+    println!("Who watches the room at {} will see, {seen_as}: {}", joined.address, room::SENT);
     if !arguments.get_flag("yes") && !asked()? {
         println!("Not joined.");
         return Ok(1);
     }
-    class::try_out(&mut joined).map_err(|why| refused(why, "is the address right, is the room open, is the code this room's?"))?;
+    room::try_out(&mut joined).map_err(|why| refused(why, "is the address right, is the room open, is the code this room's?"))?;
     joined.keep(&state)?;
     println!("You are learner {} in the room `{}`. `bottleship class leave` ends it.", joined.number.unwrap_or(0), joined.room);
     Ok(0)
@@ -118,7 +118,7 @@ pub(super) fn leave() -> Result<u8, Error> {
     };
     // First the file: no prompt tells anything more, whether the room is there or not.
     Joined::forget(&state)?;
-    match class::leave(&joined) {
+    match room::leave(&joined) {
         Ok(()) => println!("You have left the room `{}`.", joined.room),
         Err(why) => println!("You have left the room `{}`; it does not know yet: {why}", joined.room),
     }
@@ -137,7 +137,7 @@ pub(super) fn serve(arguments: &ArgMatches) -> Result<u8, Error> {
     let text = |name: &str| arguments.get_one::<String>(name).map_or("", String::as_str);
     let listen = address(text("listen"))?;
     let name =
-        class::name_of(text("name")).ok_or_else(|| refused("a room needs a name that can be shown".to_owned(), "`--name Harbour`"))?;
+        room::name_of(text("name")).ok_or_else(|| refused("a room needs a name that can be shown".to_owned(), "`--name Harbour`"))?;
     let show = match (arguments.get_flag("json"), arguments.get_flag("plain") || !io::stdout().is_terminal()) {
         (true, _) => Show::Json,
         (_, true) => Show::Lines,
@@ -170,7 +170,7 @@ async fn watch(listen: SocketAddr, name: &str, code: Code, show: Show) -> io::Re
     let head = format!("Room `{name}`. To join it: bottleship class join {address} {code}");
     match show {
         Show::Json => println!("{}", json!({ "room": name, "address": address, "code": code.to_string() })),
-        _ => println!("{head}\nWhat is seen of who joins: {}\nCtrl-C closes the room.", class::SENT),
+        _ => println!("{head}\nWhat is seen of who joins: {}\nCtrl-C closes the room.", room::SENT),
     }
     io::stdout().flush()?;
     let view = server.view();
@@ -291,7 +291,7 @@ fn in_words(learner: &Learner, change: Change) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::Facts;
+    use crate::course::room::Facts;
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
 

@@ -9,7 +9,6 @@
 //! ```
 //! For an engine the runtime stands by instead (`serve`), and the clone that does what was ordered stays as the shim.
 //!
-//!
 //! Whoever asked for the container may end: the shim is its parent, in a session of its own, and holds its pidfd, its output and its terminal. It is a
 //! copy of this small process, single-threaded from birth, and rests in poll(2). Its files are opened before the container runs and stay those of
 //! this container, even when its id is deleted and taken again. The log has the shape of Docker's `json-file` driver.

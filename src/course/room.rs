@@ -21,7 +21,7 @@
 mod code;
 mod joined;
 mod learner;
-mod room;
+mod seats;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -31,7 +31,7 @@ mod wire;
 pub use code::Code;
 pub use joined::Joined;
 pub use learner::{Watched, leave, try_out};
-pub use room::{Change, Learner, Presence, Room};
+pub use seats::{Change, Learner, Presence, Room};
 pub use server::Server;
 pub use wire::{Facts, name_of};
 

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::code::{Code, Side};
-use super::room::{Change, Room, SEATS};
+use super::seats::{Change, Room, SEATS};
 use super::tls;
 use super::wire::{self, FromLearner, FromRoom, MOST, VERSION};
 use crate::kernel::poll;
