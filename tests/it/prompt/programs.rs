@@ -90,8 +90,9 @@ fn python_has_a_prompt_of_its_own() {
     }
     let mut prompt = Prompt::start(&[], 80);
     open(&mut prompt, "python3 -q", ">>> ");
-    // Ctrl-C is python's, and ends nothing. It comes while a line runs: at its own prompt python sees a signal only once it waits for keys.
-    prompt.terminal.line("import time; print(6 * 7); time.sleep(1000)");
+    // Ctrl-C is python's, and ends nothing. It comes while a line runs: at its own prompt python sees a signal only once it waits for keys. The line counts
+    // on and on, and does not sleep: a signal that came between the print and the sleep would be seen only at the sleep's end.
+    prompt.terminal.line("print(6 * 7); any(n for n in iter(int, 1))");
     prompt.terminal.expect("42\r\n", PATIENCE);
     prompt.terminal.send("\x03");
     prompt.terminal.expect("KeyboardInterrupt", PATIENCE);
