@@ -35,6 +35,7 @@ mod typist;
 mod verbs;
 pub mod views;
 mod why;
+mod wiring;
 mod zoom;
 
 use std::io::{BufRead, Cursor, IsTerminal as _};

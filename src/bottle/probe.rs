@@ -41,6 +41,8 @@ pub enum Probe {
     Cgroups,
     /// Links, addresses and routes.
     Network { at: Netns },
+    /// What [`Probe::Network`] tells, and how it hangs together: of links their numbers and those of their other ends, and the rules of nftables.
+    Wiring { at: Netns },
     /// The names in `/run/netns`.
     NamedNetns,
     /// Whether something answers.
@@ -78,6 +80,7 @@ pub fn answer(probe: &Probe) -> Value {
         Probe::Cgroup { path, knobs } => cgroups::one(path, knobs),
         Probe::Cgroups => cgroups::all(),
         Probe::Network { at } => network::look(at),
+        Probe::Wiring { at } => network::wiring(at),
         Probe::NamedNetns => network::named(),
         Probe::Reach { from, to } => network::enter(from).map(|()| reach::reach(to)),
         Probe::Containers => world::containers(),

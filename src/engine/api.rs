@@ -218,6 +218,18 @@ fn none_of(path: &str) -> Option<Fault> {
     Some(Fault::not_found(said))
 }
 
+/// What would make this engine one of a swarm. To send whoever asks for that back to `docker swarm init` would send them in a circle.
+fn no_swarm(path: &str) -> Option<Fault> {
+    let (status, message) = match path {
+        "/swarm/init" | "/swarm/join" => {
+            (StatusCode::NOT_IMPLEMENTED, "swarm mode is not part of this engine: it runs the containers of one host")
+        }
+        "/swarm/leave" => (StatusCode::SERVICE_UNAVAILABLE, "This node is not part of a swarm"),
+        _ => return None,
+    };
+    Some(Fault { status, message: message.to_owned() })
+}
+
 /// Swarm's answers tell an engine that is in no swarm from one that does not know the path.
 async fn unknown(State(engine): State<Arc<Engine>>, Query(asked): Query<HashMap<String, String>>, request: Request) -> Response {
     let path = request.uri().path();
@@ -228,6 +240,11 @@ async fn unknown(State(engine): State<Arc<Engine>>, Query(asked): Query<HashMap<
         return containers::unlink(engine, name, alias).await.into_response();
     }
     if let Some(fault) = none_of(path).filter(|_| request.method() == Method::GET) {
+        return fault.into_response();
+    }
+    if request.method() == Method::POST
+        && let Some(fault) = no_swarm(path)
+    {
         return fault.into_response();
     }
     let first = path.split('/').nth(1).unwrap_or_default();

@@ -109,6 +109,12 @@ impl Request {
         Ok(self.bytes)
     }
 
+    /// What comes behind the header: for tests that read back what was asked.
+    #[cfg(test)]
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[HEADER..]
+    }
+
     fn flags(&self) -> i32 {
         i32::from(u16::from_ne_bytes([self.bytes[6], self.bytes[7]]))
     }

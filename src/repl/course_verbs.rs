@@ -184,7 +184,8 @@ impl Desk {
                 Answer::of(aside(if was_on { "Your shell is no longer traced." } else { "Your shell was not traced." }))
             }
             "" => zoom::answer(self.session.bottle(), &self.host, self.last_line, self.tracer.is_some()),
-            _ => needs("`:zoom` takes `on`, `off` or nothing", "`:zoom` opens the last line"),
+            "net" => super::wiring::answer(self.session.bottle(), &self.host),
+            _ => needs("`:zoom` takes `on`, `off`, `net` or nothing", "`:zoom` opens the last line, `:zoom net` the host's network"),
         }
     }
 

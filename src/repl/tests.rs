@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{fidelity, help, layers, verbs, views, why, zoom};
+use super::{fidelity, help, layers, verbs, views, why, wiring, zoom};
 use crate::course::error::Problem;
 use crate::course::library::Broken;
 use crate::course::view::{
@@ -369,6 +369,7 @@ fn all() -> Vec<(&'static str, Doc)> {
         ("zoom", zoom::doc(&log(), 12, false)),
         ("zoom-docker", zoom::doc(&docker_run(), 30, false)),
         ("zoom-processes", processes()),
+        ("zoom-net", wiring::sample()),
         ("zoom-nothing", zoom::doc(&log(), 18, false)),
     ]
 }

@@ -74,12 +74,12 @@ pub const VERBS: &[Verb] = &[
         Desk::hint,
     ),
     Verb {
-        argument: Argument::Words(&["on", "off"]),
+        argument: Argument::Words(&["on", "off", "net"]),
         ..verb(
             "zoom",
-            "[on|off]",
+            "[on|off|net]",
             "open the last line, layer by layer, down to the kernel",
-            "Shows the kernel calls that the last line led to, each with what it does, and where its processes are now, read anew from /proc. What Bottleship does itself (`bottleship oci run`) is always recorded. With `:zoom on` the calls of any program are recorded too, from the next line on: your shell is then traced, which makes it slower.",
+            "Shows the kernel calls that the last line led to, each with what it does, and where its processes are now, read anew from /proc. What Bottleship does itself (`bottleship oci run`) is always recorded. With `:zoom on` the calls of any program are recorded too, from the next line on: your shell is then traced, which makes it slower. `:zoom net` opens the network of the host instead: its bridges, which container hangs on which link, its routes, and its rules as `nft list ruleset` shows them, all read from the kernel at this moment.",
             Desk::zoom,
         )
     },

@@ -106,9 +106,11 @@ fn left_out(count: usize, what: &str) -> Option<Node> {
     (count > 0).then(|| Node::leaf(Text::of(Face::Dim, format!("and {count} more {what}; the journal has them all"))))
 }
 
-/// A shell that looks for a program along its PATH: execve fails in one folder after the other, until it is found.
+/// A shell, or a runtime, that looks for a program along its PATH: execve, or a look whether it may, fails in one folder after the other, until it is found.
 pub(super) fn looks_along_path(event: &Event) -> bool {
-    event.subject.starts_with("execve") && event.data.get("result").and_then(Value::as_i64) == Some(-(Errno::ENOENT as i64))
+    let asks = |args: &Value| args.as_str().is_some_and(|args| args.ends_with(" X_OK"));
+    let looks = event.subject.starts_with("execve") || event.subject.starts_with("faccessat") && event.data.get("args").is_some_and(asks);
+    looks && event.data.get("result").and_then(Value::as_i64) == Some(-(Errno::ENOENT as i64))
 }
 
 fn group_of(event: &Event) -> Text {

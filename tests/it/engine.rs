@@ -195,6 +195,9 @@ fn what_cannot_be_answered_is_refused_as_dockerd_does() {
         assert_eq!(engine.refused(method, path, status), message, "{method} {path}");
     }
     assert!(engine.refused("GET", "/nodes", 503).starts_with("This node is not a swarm manager."));
+    // Whoever is told to say `docker swarm init` and does so is not told it again.
+    assert!(engine.refused("POST", "/swarm/init", 501).starts_with("swarm mode is not part of this engine"));
+    assert_eq!(engine.refused("POST", "/swarm/leave", 503), "This node is not part of a swarm");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Netns;
 use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::look::Link;
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::root::Root;
 use crate::kernel::{Result, look, ns};
@@ -16,6 +17,29 @@ pub(super) fn look(at: &Netns) -> Result<Value> {
     enter(at)?;
     let mut socket = Socket::route()?;
     let links = socket.links()?;
+    told(&mut socket, &links)
+}
+
+/// The same, with the numbers of the links and of their other ends, and the rules. They are no part of what two worlds are compared by: the kernel
+/// hands numbers out as it likes.
+pub(super) fn wiring(at: &Netns) -> Result<Value> {
+    enter(at)?;
+    let mut socket = Socket::route()?;
+    let links = socket.links()?;
+    let mut all = told(&mut socket, &links)?;
+    for (one, link) in all["links"].as_array_mut().into_iter().flatten().zip(&links) {
+        one["index"] = json!(link.index);
+        one["peer"] = json!(link.peer);
+    }
+    // A kernel without nftables has no rules, and says so in its own way.
+    all["tables"] = match Socket::netfilter().and_then(|mut socket| socket.ruleset()) {
+        Ok(tables) => tables.iter().map(ToString::to_string).collect(),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    Ok(all)
+}
+
+fn told(socket: &mut Socket, links: &[Link]) -> Result<Value> {
     let name = |index: u32| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
     let routes: Vec<Value> =
         socket.routes()?.iter().map(|route| json!({ "to": route.to, "via": route.via, "link": route.link.and_then(name) })).collect();

@@ -11,6 +11,8 @@ use super::{Answer, Request, Socket, attributes};
 pub struct Link {
     /// Its number in its network namespace.
     pub index: u32,
+    /// Its number on the other side: of a veth its peer, often in another network namespace; of others the link that it hangs on.
+    pub peer: Option<u32>,
     /// Its name.
     pub name: String,
     /// `veth`, `bridge`, ...; empty for a device.
@@ -85,6 +87,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             libc::IFLA_IFALIAS => found.alias = text(value),
             libc::IFLA_ADDRESS => found.mac = value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"),
             libc::IFLA_MTU => found.mtu = word(value),
+            libc::IFLA_LINK => found.peer = Some(word(value)),
             libc::IFLA_MASTER => found.master = Some(word(value)),
             libc::IFLA_LINKINFO => {
                 let info = attributes(value);

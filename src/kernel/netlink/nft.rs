@@ -4,6 +4,7 @@
 //! Every change is a transaction: a datagram that begins with NFNL_MSG_BATCH_BEGIN and ends with NFNL_MSG_BATCH_END takes effect as a
 //! whole or not at all. A table is removed with everything in it, so what a bottle adds to a machine is one table of its own.
 
+pub mod listing;
 pub mod rule;
 
 use std::fmt;

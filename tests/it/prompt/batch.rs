@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 
 use super::bottleship;
-use crate::support::{Rights, Sandbox, rights};
+use crate::support::{Rights, Sandbox, has_program, rights, skip};
 
 #[test]
 fn a_pipe_is_typed_line_by_line() {
@@ -101,4 +101,44 @@ fn a_world_that_cannot_be_says_why_and_what_to_do() {
     let sandbox = Sandbox::new();
     let output = bottleship(&sandbox, &["--rootless"]).input("true\n").exits(125);
     assert!(output.stderr.starts_with("error: a rootless bottle of root"), "{output}");
+}
+
+#[test]
+fn the_network_of_a_host_is_opened_down_to_its_rules() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.path().join("script");
+    let lines = [
+        "docker network create front",
+        "docker run -d --name web -p 8080:80 --network front --network-alias www alpine sleep 1000",
+        "docker run -d --name own --network host alpine sleep 1000",
+        ":zoom net",
+        "echo between",
+        "nft list ruleset",
+    ];
+    fs::write(&script, lines.join("\n")).expect("write the script");
+    let script = script.to_str().expect("a path of text");
+    let output = sandbox.bottleship(["run", "--plain", "--lesson", "containers/run", script]).output();
+    let (opened, listed) = output.stdout.split_once("\nbetween\n").unwrap_or_else(|| panic!("{output}"));
+    let opened = opened.split_once("bench, its links").unwrap_or_else(|| panic!("{output}")).1;
+    // How lines are broken is not what is tested here.
+    let words = opened.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "bridge 172.18.0.1/16, docker's network front",
+        "eth0 172.18.0.2/16 in container web, found as web, www",
+        "0.0.0.0:8080 web 80/tcp",
+        "default via",
+        "(`--network host`): own",
+        "tcp dport 8080 dnat to 172.18.0.2:80",
+    ] {
+        assert!(words.contains(expected), "{expected} is missing in {output}");
+    }
+    if !has_program("nft") {
+        return skip("the rules are those of `nft list ruleset`", "nft is not installed");
+    }
+    let rules: Vec<&str> =
+        listed.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "}" && !line.contains("comment")).collect();
+    assert!(rules.len() > 10, "{output}");
+    for rule in rules {
+        assert!(opened.lines().any(|line| line.trim() == rule), "`{rule}` is missing in {output}");
+    }
 }

@@ -12,10 +12,11 @@ use super::super::Request;
 use super::{CREATE, Family, SUBSYSTEM, part, userdata};
 
 /// Attribute numbers of linux/netfilter/nf_tables.h, which libc does not have. The same number means another thing in another nest.
-mod attr {
+pub(super) mod attr {
     pub const CHAIN_TABLE: u16 = 1;
     pub const CHAIN_NAME: u16 = 3;
     pub const CHAIN_HOOK: u16 = 4;
+    pub const CHAIN_POLICY: u16 = 5;
     pub const CHAIN_TYPE: u16 = 7;
     pub const HOOK_HOOKNUM: u16 = 1;
     pub const HOOK_PRIORITY: u16 = 2;
