@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_read_back_in_the_same_words() {
-        let when = vec![
+        let when = [
             vec![Match::From("docker0".into())],
             vec![Match::NotFrom("docker0".into()), Match::Port(Protocol::Tcp, 8080)],
             vec![Match::To("br-1".into()), Match::Established],
