@@ -22,6 +22,25 @@ pub fn read(path: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Which file it is, and as of when: another one has another identity, and so has this one once somebody has written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+/// The identity of a file of ours.
+///
+/// # Errors
+/// stat(2) refused.
+pub fn identity(path: &Path) -> Result<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    let told = fs::metadata(path).map_err(|error| Error::from_io("stat", path.display(), &error))?;
+    Ok(Identity { device: told.dev(), inode: told.ino(), length: told.len(), changed: (told.ctime(), told.ctime_nsec()) })
+}
+
 /// Writes `text` in a single write(2), as kernel files (`cgroup.procs`, `uid_map`) demand. The file must exist.
 ///
 /// # Errors

@@ -80,7 +80,7 @@ impl Program {
         arches.extend(profile.architectures.iter().filter_map(|name| Arch::from_name(name)));
         arches.sort_unstable();
         arches.dedup();
-        let plans: Vec<Plan> = arches.into_iter().map(|arch| Plan::new(profile, arch)).collect();
+        let plans = Plan::all(profile, &arches);
         let instructions = assemble::program(&plans);
         if instructions.len() > LONGEST {
             return Err(Invalid::TooLong(instructions.len()));

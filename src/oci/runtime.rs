@@ -54,7 +54,7 @@ pub use clock::now as timestamp;
 pub use control::{delete, discard, kill, signal_number, start};
 pub use create::{Created, Request, create};
 pub use error::{During, Error, Result};
-pub use exec::{ExecRequest, Joined, add_capabilities, exec, like, parse_user};
+pub use exec::{ExecRequest, Joined, Known, add_capabilities, exec, like, parse_user};
 pub use hooks::run_all as run_hooks;
 pub use id::ContainerId;
 pub use options::known as mount_options;

@@ -1,7 +1,7 @@
 //! A profile as a function: for each system call number of one architecture, what happens.
 
 use super::profile::{Action, Condition, Profile, Rule};
-use super::table::{Arch, number};
+use super::table::{Arch, Numbers, numbers};
 
 /// What happens to one system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What `profile` says for `arch`.
-    pub fn new(profile: &Profile, arch: Arch) -> Plan {
+    /// What `profile` says for each of `arches`. A name is looked up once for all of them: of compiling a profile that is most.
+    pub fn all(profile: &Profile, arches: &[Arch]) -> Vec<Plan> {
+        let found = |rule: &Rule| rule.names.iter().filter_map(|name| numbers(name)).collect();
+        let calls: Vec<Vec<&Numbers>> = profile.syscalls.iter().map(found).collect();
+        arches.iter().map(|arch| Plan::new(profile, &calls, *arch)).collect()
+    }
+
+    fn new(profile: &Profile, calls: &[Vec<&Numbers>], arch: Arch) -> Plan {
         let default = profile.default_action.code(profile.default_errno_ret);
-        let named = named(profile, arch, default);
+        let named = named(profile, calls, arch, default);
         let mut ranges = Vec::new();
         let count = named.len() as u32;
         for (number, outcome) in named.into_iter().enumerate() {
@@ -74,12 +80,11 @@ fn unknown(profile: &Profile, default: u32) -> u32 {
 
 /// The named calls by number, up to the highest. Meaning, as in libseccomp: a rule with the default's action says nothing; a rule without conditions decides alone; the
 /// conditions of the others are tried in order.
-fn named(profile: &Profile, arch: Arch, default: u32) -> Vec<Option<Outcome>> {
+fn named(profile: &Profile, calls: &[Vec<&Numbers>], arch: Arch, default: u32) -> Vec<Option<Outcome>> {
     let mut found: Vec<Option<Outcome>> = Vec::with_capacity(512);
-    for rule in &profile.syscalls {
+    for (rule, calls) in profile.syscalls.iter().zip(calls) {
         let code = rule.action.code(rule.errno_ret.or(profile.default_errno_ret));
-        for number in rule.names.iter().filter_map(|name| number(arch, name)) {
-            let number = number as usize;
+        for number in calls.iter().filter_map(|columns| usize::try_from(columns[arch.column()]).ok()) {
             if found.len() <= number {
                 found.resize(number + 1, None);
             }

@@ -59,12 +59,16 @@ impl Arch {
     }
 }
 
+/// The numbers of a call, by [`Arch::column`]; -1 where an architecture does not have it.
+pub type Numbers = [i16; 4];
+
 /// The numbers of a call on all architectures; `None` for a name that nobody has.
-pub fn numbers(name: &str) -> Option<&'static [i16; 4]> {
+pub fn numbers(name: &str) -> Option<&'static Numbers> {
     SYSCALLS.binary_search_by_key(&name, |(known, _)| known).ok().map(|at| &SYSCALLS[at].1)
 }
 
 /// The number of a call on one architecture. x32 numbers come without bit 30.
+#[cfg(test)]
 pub fn number(arch: Arch, name: &str) -> Option<u32> {
     numbers(name).and_then(|columns| u32::try_from(columns[arch.column()]).ok())
 }

@@ -13,12 +13,13 @@ use super::namespaces::Target;
 use super::plan::{Credentials, NAMESPACES, Plan};
 use super::seccomp;
 use super::spawn::{Place, spawn};
-use super::spec::Process as SpecProcess;
+use super::spec::{Process as SpecProcess, Spec};
 use super::steps::{EXEC, Init, Start, drive};
-use super::store::{Entry, Status};
+use super::store::{Entry, Status, read_config};
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::ns::CloneFlags;
 use crate::kernel::process::{self, Process};
+use crate::kernel::seccomp::{Profile, Program};
 use crate::kernel::{fs, program, schedule, socket};
 
 /// What is to run.
@@ -35,6 +36,39 @@ pub struct ExecRequest<'a> {
     pub sub_cgroup: Option<&'a str>,
 }
 
+/// What a further process in a container needs of its configuration, so that somebody may keep it for the next one: to read it and to compile its filter
+/// takes longer than to join the container.
+#[derive(Debug)]
+pub struct Known {
+    file: fs::Identity,
+    /// Without its filter.
+    spec: Spec,
+    filter: Option<Program>,
+    /// Of a filter that asks an agent.
+    watched: Option<Profile>,
+}
+
+impl Known {
+    /// Reads the configuration that a container was made by.
+    ///
+    /// # Errors
+    /// It is gone or damaged.
+    pub fn read(path: &Path) -> Result<Known> {
+        // Looked at before it is read: what is put in its place between does not pass for it.
+        let file = fs::identity(path)?;
+        let mut spec = read_config(path)?;
+        let profile = spec.linux.seccomp.take();
+        let filter = profile.as_ref().map(seccomp::compile).transpose()?;
+        let watched = profile.filter(|_| filter.as_ref().is_some_and(Program::listens));
+        Ok(Known { file, spec, filter, watched })
+    }
+
+    /// Whether that file is still the one that was read.
+    pub fn holds(&self, path: &Path) -> bool {
+        fs::identity(path).is_ok_and(|file| file == self.file)
+    }
+}
+
 /// A process that has joined.
 pub struct Joined {
     /// Our child.
@@ -45,22 +79,24 @@ pub struct Joined {
     pub affinity: Option<u64>,
 }
 
-/// Runs a process in the container. In a paused one it waits in the frozen cgroup until somebody resumes the container, and so do we.
+/// Runs a process in the container. In a paused one it waits in the frozen cgroup until somebody resumes the container, and so do we. What is `known` of its
+/// configuration is not read again, if it holds.
 ///
 /// # Errors
 /// The container does not run; the program cannot be run in it.
-pub fn exec(entry: Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Result<Joined> {
+pub fn exec(entry: Entry, id: &ContainerId, request: &ExecRequest<'_>, known: Option<Known>) -> Result<Joined> {
     let state = entry.load()?;
-    let status = entry.status(&state);
+    let found = state.cgroup();
+    let status = entry.status_in(&state, || found.clone());
     joinable(status, id, request.ignore_paused)?;
     let target = state.process().ok_or_else(|| Error::new(format!("container `{id}` is not running")))?;
-    let spec = entry.config()?;
-    let filter = spec.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
-    let profile = spec.linux.seccomp.clone();
+    let file = entry.config_file();
+    let known = known.filter(|known| known.holds(&file)).map_or_else(|| Known::read(&file), Ok)?;
+    let Known { spec, filter, watched, .. } = known;
     let kinds = kinds(&spec.linux.namespaces);
     let plan = Plan::joining(id.clone(), &state.bundle, spec);
     let credentials = Credentials::new(&request.process, "process.")?;
-    let cgroup = state.cgroup().map(|cgroup| sub_cgroup(cgroup, request.sub_cgroup)).transpose()?;
+    let cgroup = found.map(|cgroup| sub_cgroup(cgroup, request.sub_cgroup)).transpose()?;
     let direct = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUSER;
     let start = Start {
         wait_for_parent: true,
@@ -99,7 +135,7 @@ pub fn exec(entry: Entry, id: &ContainerId, request: &ExecRequest<'_>) -> Result
         }
         messages::go(&ours)?;
         let document = || state.document("running");
-        let console = serve(&ours, process.pid, |listener| match &profile {
+        let console = serve(&ours, process.pid, |listener| match &watched {
             Some(profile) => seccomp::hand_over(profile, listener, process.pid, document()),
             None => Ok(()),
         })?;
@@ -216,6 +252,24 @@ pub fn add_capabilities(process: &mut SpecProcess, names: &[String]) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_of_a_configuration_holds_until_another_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let seccomp = r#""seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}"#;
+        let text = |hostname: &str| format!(r#"{{"ociVersion": "1.0.2", "hostname": "{hostname}", "linux": {{{seccomp}}}}}"#);
+        fs::put(&path, text("one").as_bytes(), 0o600).unwrap();
+        let known = Known::read(&path).unwrap();
+        assert!(known.holds(&path) && known.filter.is_some() && known.watched.is_none());
+        assert_eq!((known.spec.hostname.as_deref(), known.spec.linux.seccomp.is_some()), (Some("one"), false));
+        // The same length, as of the next container of this id.
+        fs::put(&path, text("two").as_bytes(), 0o600).unwrap();
+        assert!(!known.holds(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!known.holds(&path));
+        assert!(Known::read(&path).is_err());
+    }
 
     #[test]
     fn users_are_numbers_or_refused() {

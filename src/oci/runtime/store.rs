@@ -26,6 +26,18 @@ use crate::kernel::cgroup::{Cgroup, Layout};
 use crate::kernel::error::Errno;
 use crate::kernel::{fs, lock, process};
 
+/// The configuration as it was at create.
+const CONFIG: &str = "config.json";
+
+/// Reads a configuration that was judged when its container was made.
+///
+/// # Errors
+/// It is gone or damaged.
+pub fn read_config(path: &Path) -> Result<Spec> {
+    let text = fs::read(path)?;
+    spec::reparse(text.as_bytes()).map_err(|error| spec::Error { file: path.to_owned(), ..error }.into())
+}
+
 /// The folder of all containers of one `--root`.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -142,6 +154,11 @@ impl Store {
         Ok(Entry { folder, id: id.clone(), lock })
     }
 
+    /// Where the configuration of `id` is kept, if there is such a container.
+    pub fn config_file(&self, id: &ContainerId) -> PathBuf {
+        self.root.join(id.as_str()).join(CONFIG)
+    }
+
     /// The names of all containers.
     ///
     /// # Errors
@@ -186,7 +203,7 @@ impl Entry {
     /// # Errors
     /// The disk is full.
     pub fn keep_config(&self, config: &[u8]) -> Result<()> {
-        Ok(fs::put(&self.folder.join("config.json"), config, 0o600)?)
+        Ok(fs::put(&self.config_file(), config, 0o600)?)
     }
 
     /// The configuration as it was at create.
@@ -194,9 +211,12 @@ impl Entry {
     /// # Errors
     /// It is gone or damaged.
     pub fn config(&self) -> Result<Spec> {
-        let path = self.folder.join("config.json");
-        let text = fs::read(&path)?;
-        spec::reparse(text.as_bytes()).map_err(|error| spec::Error { file: path, ..error }.into())
+        read_config(&self.config_file())
+    }
+
+    /// Where that is kept.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.join(CONFIG)
     }
 
     /// Writes the state.
@@ -241,11 +261,16 @@ impl Entry {
 
     /// What the container is doing, by the kernel.
     pub fn status(&self, state: &State) -> Status {
+        self.status_in(state, || state.cgroup())
+    }
+
+    /// As [`Entry::status`], for whoever knows its cgroup, or needs it afterwards.
+    pub fn status_in(&self, state: &State, cgroup: impl FnOnce() -> Option<Cgroup>) -> Status {
         match process::look(state.pid) {
             Some((letter, started)) if started == state.started && !matches!(letter, 'Z' | 'X') => {
                 if self.start_socket().exists() {
                     Status::Created
-                } else if state.frozen() {
+                } else if cgroup().is_some_and(|cgroup| cgroup.frozen().unwrap_or(false)) {
                     Status::Paused
                 } else {
                     Status::Running
@@ -304,10 +329,6 @@ impl State {
     pub fn set_cgroup(&mut self, cgroup: Option<&Cgroup>) {
         self.cgroup = cgroup.map(|cgroup| cgroup.path().to_owned());
         self.cgroup_directories = cgroup.map(|cgroup| cgroup.directories().map(Path::to_owned).collect()).unwrap_or_default();
-    }
-
-    fn frozen(&self) -> bool {
-        self.cgroup().is_some_and(|cgroup| cgroup.frozen().unwrap_or(false))
     }
 
     /// The specification's state, as hooks and `state` get it.

@@ -71,7 +71,7 @@ pub fn begin(context: &Context) -> Result<Joined> {
             return Err(Error::new(format!("--{refused} is not supported by this runtime")));
         }
     }
-    let (entry, _) = lifecycle::open(context)?;
+    let entry = context.store.open(&lifecycle::id(context)?)?;
     let request = ExecRequest {
         process: process_of(context, &entry)?,
         ignore_paused: given.has("ignore-paused"),
@@ -79,7 +79,8 @@ pub fn begin(context: &Context) -> Result<Joined> {
         preserve: lifecycle::preserve(context, 0)?,
         sub_cgroup: given.value("cgroup"),
     };
-    runtime::exec(entry, &lifecycle::id(context)?, &request)
+    let known = context.served.as_ref().and_then(|served| served.known());
+    runtime::exec(entry, &lifecycle::id(context)?, &request, known)
 }
 
 /// The process that the flags describe.
