@@ -40,17 +40,25 @@ fn command() -> Command {
         .arg(Arg::new("lessons").long("lessons").action(ArgAction::SetTrue).help("Only the lessons"))
         .arg(Arg::new("labs").long("labs").action(ArgAction::SetTrue).conflicts_with("lessons").help("Only the labs"))
         .arg(
+            Arg::new("queue")
+                .long("queue")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with_all(["lessons", "labs", "UNIT"])
+                .help("Take the units off FILE, one from each line, until it is empty: provers that are given one FILE share what is in it"),
+        )
+        .arg(
             Arg::new("itself")
                 .long("itself")
                 .action(ArgAction::SetTrue)
-                .conflicts_with_all(["lessons", "labs", "UNIT"])
+                .conflicts_with_all(["lessons", "labs", "queue", "UNIT"])
                 .help("Only the prover itself: what is planted in a course must be caught (P15)"),
         )
         .arg(
             Arg::new("walk")
                 .long("walk")
                 .action(ArgAction::SetTrue)
-                .conflicts_with_all(["lessons", "labs", "itself", "UNIT", "proofs"])
+                .conflicts_with_all(["lessons", "labs", "itself", "queue", "UNIT", "proofs"])
                 .help("One learner's whole way at one prompt after the other: every lesson and lab in turn, progress at 100 %, the doctor content"),
         )
         .arg(Arg::new("format").long("format").value_parser(["text", "json"]).default_value("text").help("How to report"))
@@ -122,10 +130,11 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
     let course = Course::open(folder.as_deref())?;
     let asked: Vec<String> = arguments.get_many::<String>("UNIT").into_iter().flatten().cloned().collect();
     let itself = arguments.get_flag("itself");
-    let all = asked.is_empty() && !itself;
+    let queue = arguments.get_one::<PathBuf>("queue");
+    let all = asked.is_empty() && !itself && queue.is_none();
     let wanted = |lab: bool| if lab { !arguments.get_flag("lessons") } else { !arguments.get_flag("labs") };
     let every = course.units().iter().filter(|entry| wanted(entry.example.lab)).map(|entry| entry.example.id.clone());
-    let (units, unreadable) = if all {
+    let (mut units, unreadable) = if all {
         (every.collect(), course.broken().iter().filter(|broken| wanted(broken.lab)).collect())
     } else {
         readable(&course, asked)?
@@ -149,11 +158,23 @@ fn prove(arguments: &ArgMatches, state: &Path) -> Result<bool, Error> {
         return conclude(&rows, course.units().len(), &report, arguments);
     }
     rows.extend(unreadable.into_iter().map(not_read));
-    let unreadable = rows.len() - 1;
+    let mut unreadable = rows.len() - 1;
     rows.iter().for_each(|row| report.tell(row));
     let once = |unit: &str| prove_one(&course, folder.clone(), unit, &how, &bottle, state, &report);
     for unit in &units {
         rows.extend(once(unit)?);
+    }
+    while let Some(name) = queue.map(|queue| take(queue)).transpose()?.flatten() {
+        let (one, broken) = readable(&course, vec![name])?;
+        for row in broken.into_iter().map(not_read) {
+            report.tell(&row);
+            rows.push(row);
+            unreadable += 1;
+        }
+        for unit in one {
+            rows.extend(once(&unit)?);
+            units.push(unit);
+        }
     }
     for _ in 0..retries {
         rows = once_more(&units, rows, once)?;
@@ -174,6 +195,18 @@ fn conclude(rows: &[Row], units: usize, report: &Report, arguments: &ArgMatches)
         write_report(path, rows)?;
     }
     Ok(!rows.iter().any(Row::failed))
+}
+
+/// Takes the first line off a file that several provers share; `None` when nothing is left in it. Lines without a word are passed over.
+fn take(queue: &Path) -> Result<Option<String>, Error> {
+    let _one_at_a_time = kernel::lock::wait_for(queue)?;
+    let text = kernel::fs::read(queue)?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().map(str::to_owned);
+    let rest: String = lines.map(|line| format!("{line}\n")).collect();
+    // Written in place, not replaced: who waits for the lock has this file open.
+    std::fs::write(queue, rest).map_err(|error| kernel::Error::from_io("write", queue.display(), &error))?;
+    Ok(first)
 }
 
 /// The units of that name that can be proved, and those whose files have mistakes.
@@ -348,6 +381,23 @@ mod tests {
         let (failed, proved) = (|| row(Outcome::Failed("2 -> 3".to_owned())), || row(Outcome::Proved(String::new())));
         assert_eq!(with_flaky(vec![proved(), failed()], vec![proved(), proved()])[2].outcome, Outcome::Flaky("2 -> 3".to_owned()));
         assert_eq!(with_flaky(vec![failed()], vec![failed()]), [failed()]);
+    }
+
+    #[test]
+    fn provers_that_share_a_queue_take_each_line_of_it_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = folder.path().join("queue");
+        let all: Vec<String> = (0..200).map(|number| format!("lab/{number}")).collect();
+        std::fs::write(&queue, all.join("\n\n")).unwrap();
+        let prover = || std::iter::from_fn(|| take(&queue).unwrap()).collect::<Vec<String>>();
+        let mut taken: Vec<String> = std::thread::scope(|scope| {
+            let provers: Vec<_> = (0..4).map(|_| scope.spawn(prover)).collect();
+            provers.into_iter().flat_map(|prover| prover.join().unwrap()).collect()
+        });
+        taken.sort_by_key(|name| name[4..].parse::<u32>().unwrap());
+        assert_eq!(taken, all);
+        assert_eq!(take(&queue).unwrap(), None);
+        assert!(take(&folder.path().join("other")).unwrap_err().to_string().contains("other"), "a queue that is not there is no empty one");
     }
 
     #[test]

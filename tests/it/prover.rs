@@ -27,6 +27,23 @@ fn a_killed_bottle_is_nobodys_fault() {
     assert!(row.is_some_and(|row| row.starts_with("proved   P6")), "{}{}", proved.stdout, proved.stderr);
 }
 
+#[test]
+fn a_queue_is_proved_until_it_is_empty() {
+    let sandbox = Sandbox::new();
+    let (queue, report) = (sandbox.path().join("queue"), sandbox.path().join("report"));
+    fs::write(&queue, "by-hand/one-capability\n\nby-hand/old-root\n").expect("write the queue");
+    let (queued, reported) = (queue.display().to_string(), report.display().to_string());
+    let prove =
+        || sandbox.bottleship(["prove", "--proofs", "P11", "--seeds", "1", "--queue", &queued, "--report", &reported]).patience(PATIENCE);
+    let proved = prove().exits(0);
+    assert!(proved.stdout.contains("\n2 units: "), "{proved}");
+    let rows = fs::read_to_string(&report).expect("read the report");
+    assert!(rows.contains("\"by-hand/one-capability\"") && rows.contains("\"by-hand/old-root\""), "{rows}");
+    assert_eq!(fs::read_to_string(&queue).expect("read the queue"), "");
+    fs::write(&queue, "no/such\n").expect("write the queue");
+    assert!(prove().exits(2).stderr.contains("no/such"));
+}
+
 /// What the prover types into is this program again. Where that cannot start, no transcript waits a minute for it.
 #[test]
 fn a_prompt_that_cannot_start_is_told_at_once() {
