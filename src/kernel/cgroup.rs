@@ -169,6 +169,25 @@ impl Cgroup {
         Cgroup { path: path.to_owned(), trees }
     }
 
+    /// The cgroup for one more process beside `pid`, which lives in this one. A cgroup of v2 that hands controllers down takes no process of its own
+    /// (clone3(2): EBUSY); whoever did that has gone to a child of it, as an init inside a container does, and there it is.
+    ///
+    /// # Errors
+    /// The cgroup or the process is gone.
+    pub fn beside(mut self, pid: i32) -> Result<Cgroup> {
+        let Some(tree) = self.trees.iter_mut().find(|tree| tree.version == Version::V2) else { return Ok(self) };
+        if fs::read(&tree.file("cgroup.subtree_control"))?.trim().is_empty() {
+            return Ok(self);
+        }
+        let placed = fs::read(&PathBuf::from(format!("/proc/{pid}/cgroup")))?;
+        let lived_in = Layout::detect()?.unified().and_then(|hierarchy| hierarchy.directory_in(&placed));
+        // One that has left the cgroup altogether is not followed: its limits would not hold there.
+        if let Some(directory) = lived_in.filter(|directory| directory.starts_with(&tree.directory)) {
+            tree.directory = directory;
+        }
+        Ok(self)
+    }
+
     /// The path it was made or opened by.
     pub fn path(&self) -> &Path {
         &self.path

@@ -19,6 +19,7 @@ mod networks;
 mod nonsense;
 mod remote;
 mod told;
+mod unified;
 mod volumes;
 
 use crate::support::{Call, Sandbox, bundle, has_program, skip, wait};

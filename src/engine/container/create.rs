@@ -39,8 +39,9 @@ impl Engine {
         let _lease = self.store.lease()?;
         let image = self.image_of(&config.image, platform)?;
         let config = complete(merged(config, &image.config.config))?;
-        let host = self.usual_host(host);
-        let warnings = resources::check(&host, self.machine_processors())?;
+        let mut host = self.usual_host(host);
+        let mut warnings = if self.is_unified { resources::without_what_v2_lacks(&mut host) } else { Vec::new() };
+        warnings.extend(resources::check(&host, self.machine_processors())?);
         spec::check(&host)?;
         self.linked(host.links.as_deref())?;
         self.check_joined(&host)?;
@@ -100,6 +101,8 @@ impl Engine {
         if host.memory > 0 && host.memory_swap == 0 {
             host.memory_swap = host.memory.saturating_mul(2);
         }
+        // So does a client say that it wants nothing.
+        host.memory_swappiness = host.memory_swappiness.filter(|value| *value != -1);
         // Version 2 of cgroups has no such switch.
         if !self.is_unified {
             host.oom_kill_disable.get_or_insert(false);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::HostConfig;
 use crate::engine::error::Fault;
+use crate::kernel::device;
 
 /// The smallest limit of memory: below it no program starts.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -91,7 +92,49 @@ fn ranges(list: &str) -> Option<Vec<(u32, u32)>> {
     list.split(',').map(one).collect()
 }
 
-/// `linux.resources` without device rules.
+/// `linux.resources.blockIO` of single devices. Who names a path means the device that is there now.
+///
+/// # Errors
+/// There is none, or an entry says nothing that can be understood.
+pub fn block_devices(host: &HostConfig) -> Result<Map<String, Value>, Fault> {
+    let lists = [
+        ("weightDevice", "Weight", "weight", &host.blkio_weight_device),
+        ("throttleReadBpsDevice", "Rate", "rate", &host.blkio_device_read_bps),
+        ("throttleWriteBpsDevice", "Rate", "rate", &host.blkio_device_write_bps),
+        ("throttleReadIOPSDevice", "Rate", "rate", &host.blkio_device_read_iops),
+        ("throttleWriteIOPSDevice", "Rate", "rate", &host.blkio_device_write_iops),
+    ];
+    let mut all = Map::new();
+    for (list, asked, told, entries) in lists {
+        let one = |entry: &Value| {
+            let Some((path, number)) = entry["Path"].as_str().zip(entry[asked].as_u64()) else {
+                return Err(Fault::bad(format!("invalid limit of a block device: {entry}: it has a `Path` and a `{asked}`")));
+            };
+            let found = device::look(Path::new(path))?;
+            Ok(json!({"major": found.major, "minor": found.minor, told: number}))
+        };
+        let entries: Vec<Value> = entries.iter().map(one).collect::<Result<_, Fault>>()?;
+        if !entries.is_empty() {
+            all.insert(list.to_owned(), json!(entries));
+        }
+    }
+    Ok(all)
+}
+
+/// Takes away what version 2 of cgroups has not, and says so, in dockerd's words.
+pub fn without_what_v2_lacks(host: &mut HostConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if host.memory_swappiness.take().is_some() {
+        let why = "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.";
+        warnings.push(why.to_owned());
+    }
+    if host.oom_kill_disable.take() == Some(true) {
+        warnings.push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".to_owned());
+    }
+    warnings
+}
+
+/// `linux.resources` without device rules and limits of single devices.
 pub fn resources(host: &HostConfig) -> Value {
     let mut all = Map::new();
     let mut put = |part: &str, key: &str, value: Option<Value>| {
@@ -142,6 +185,35 @@ mod tests {
         assert!(refused(|host| host.cpuset_cpus = "0-99999".into()).starts_with("Requested CPUs are not available - requested 0-99999"));
         assert!(check(&HostConfig { cpuset_cpus: "0".into(), ..HostConfig::default() }, 2).is_ok());
         assert!(check(&HostConfig::default(), 2).unwrap().is_empty());
+    }
+
+    #[test]
+    fn limits_of_devices_name_them_by_number() {
+        let host = HostConfig {
+            blkio_device_read_bps: vec![json!({"Path": "/dev/null", "Rate": 1024})],
+            blkio_weight_device: vec![json!({"Path": "/dev/zero", "Weight": 200})],
+            ..HostConfig::default()
+        };
+        assert_eq!(
+            Value::Object(block_devices(&host).unwrap()),
+            json!({"weightDevice": [{"major": 1, "minor": 5, "weight": 200}], "throttleReadBpsDevice": [{"major": 1, "minor": 3, "rate": 1024}]})
+        );
+        let refused = |entry: Value| {
+            block_devices(&HostConfig { blkio_device_write_iops: vec![entry], ..HostConfig::default() }).unwrap_err().message
+        };
+        assert!(refused(json!({"Path": "/dev/nosuch", "Rate": 1})).contains("`/dev/nosuch`: ENOENT"));
+        assert!(refused(json!({"Path": "/dev/null"})).contains("it has a `Path` and a `Rate`"));
+    }
+
+    #[test]
+    fn what_version_2_lacks_is_left_out_and_told() {
+        let mut host = HostConfig { memory_swappiness: Some(10), oom_kill_disable: Some(true), ..HostConfig::default() };
+        let told = without_what_v2_lacks(&mut host);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().all(|line| line.ends_with("discarded.")), "{told:?}");
+        assert_eq!(host, HostConfig::default());
+        let mut asked = HostConfig { oom_kill_disable: Some(false), ..HostConfig::default() };
+        assert!(without_what_v2_lacks(&mut asked).is_empty() && asked.oom_kill_disable.is_none());
     }
 
     #[test]

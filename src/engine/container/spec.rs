@@ -235,6 +235,9 @@ pub fn document(record: &Record, start: &Start<'_>) -> Result<Value, Fault> {
     }
     document["linux"]["cgroupsPath"] = json!(start.cgroup);
     document["linux"]["resources"] = resources::resources(host);
+    for (list, entries) in resources::block_devices(host)? {
+        document["linux"]["resources"]["blockIO"][list] = entries;
+    }
     document["linux"]["resources"]["devices"] = json!(device_rules(host)?);
     let devices = devices(host)?;
     if !devices.is_empty() {

@@ -29,15 +29,15 @@ impl Engine {
                 "precpu_stats": empty, "memory_stats": empty, "name": format!("/{}", record.name), "id": record.id,
             }));
         }
-        let used = self.with_cgroup(container, |cgroup| cgroup.stats()).await?;
+        let (used, ooms) = self.with_cgroup(container, |cgroup| Ok((cgroup.stats()?, cgroup.ooms()))).await?;
         let precpu = before.map_or_else(|| json!({}), |before| before["cpu_stats"].clone());
         let preread = before.map_or_else(|| json!(zero), |before| before["read"].clone());
         let pids = &used["pids"];
         let limit = if pids["limit"] == 0 { json!(u64::MAX) } else { pids["limit"].clone() };
         Ok(json!({
             "read": now(), "preread": preread, "pids_stats": {"current": pids["current"], "limit": limit},
-            "blkio_stats": blocks(&used["blkio"]), "num_procs": 0, "storage_stats": {},
-            "cpu_stats": self.processors(&used), "precpu_stats": precpu, "memory_stats": self.memory(&used["memory"]),
+            "blkio_stats": self.blocks(&used["blkio"]), "num_procs": 0, "storage_stats": {},
+            "cpu_stats": self.processors(&used), "precpu_stats": precpu, "memory_stats": self.memory(&used["memory"], ooms),
             "name": format!("/{}", record.name), "id": record.id, "networks": traffic(record.state.pid),
         }))
     }
@@ -57,10 +57,30 @@ impl Engine {
         })
     }
 
-    fn memory(&self, used: &Value) -> Value {
+    fn memory(&self, used: &Value, ooms: u64) -> Value {
         let limit =
             used["usage"]["limit"].as_u64().filter(|limit| *limit > 0 && *limit < self.machine.memory).unwrap_or(self.machine.memory);
-        json!({"usage": used["usage"]["usage"], "max_usage": used["usage"]["max"], "stats": used["raw"], "failcnt": used["usage"]["failcnt"], "limit": limit})
+        let usage = &used["usage"];
+        if self.is_unified {
+            // dockerd says no maximum there, and counts what ended out of memory instead of what met the limit.
+            return json!({"usage": usage["usage"], "stats": used["raw"], "failcnt": ooms, "limit": limit});
+        }
+        json!({"usage": usage["usage"], "max_usage": usage["max"], "stats": used["raw"], "failcnt": usage["failcnt"], "limit": limit})
+    }
+
+    /// The traffic of block devices. Of version 2 dockerd tells the bytes alone, and calls what was done to them in small letters.
+    fn blocks(&self, used: &Value) -> Value {
+        let (mut bytes, mut requests) = (used["ioServiceBytesRecursive"].clone(), used["ioServicedRecursive"].clone());
+        if self.is_unified {
+            requests = Value::Null;
+            for entry in bytes.as_array_mut().into_iter().flatten() {
+                entry["op"] = json!(entry["op"].as_str().unwrap_or_default().to_lowercase());
+            }
+        }
+        json!({
+            "io_service_bytes_recursive": bytes, "io_serviced_recursive": requests, "io_queue_recursive": null, "io_service_time_recursive": null,
+            "io_wait_time_recursive": null, "io_merged_recursive": null, "io_time_recursive": null, "sectors_recursive": null,
+        })
     }
 
     /// Changes the limits and the restart policy of a container.
@@ -131,13 +151,6 @@ fn system_time() -> u64 {
     let line = text.lines().next().unwrap_or_default();
     // user, nice, system, idle, iowait, irq, softirq: what comes after is counted in user already.
     line.split_whitespace().skip(1).take(7).filter_map(|word| word.parse::<u64>().ok()).sum::<u64>() * TICK
-}
-
-fn blocks(used: &Value) -> Value {
-    json!({
-        "io_service_bytes_recursive": used["ioServiceBytesRecursive"], "io_serviced_recursive": used["ioServicedRecursive"], "io_queue_recursive": null,
-        "io_service_time_recursive": null, "io_wait_time_recursive": null, "io_merged_recursive": null, "io_time_recursive": null, "sectors_recursive": null,
-    })
 }
 
 /// The traffic of a container's own links, from its side.

@@ -142,7 +142,6 @@ fn arm_v2(events: &Path) -> Result<Inotify> {
     Ok(inotify)
 }
 
-/// The `oom_kill` line of either file; 0 when the cgroup is gone or the kernel (before 4.13) does not count.
 impl Cgroup {
     /// How many of its processes the kernel has killed for memory since it was made; 0 where nobody counts.
     pub fn oom_kills(&self) -> u64 {
@@ -150,9 +149,20 @@ impl Cgroup {
         let file = if tree.version == Version::V1 { "memory.oom_control" } else { "memory.events" };
         count(&tree.file(file))
     }
+
+    /// v2: how often it was about to be out of memory, whether somebody was killed for it or not; 0 on v1, which does not count that.
+    pub fn ooms(&self) -> u64 {
+        self.of_controller("memory").map_or(0, |tree| counted(&tree.file("memory.events"), "oom "))
+    }
 }
 
+/// The `oom_kill` line of either version's file.
 fn count(file: &Path) -> u64 {
+    counted(file, "oom_kill ")
+}
+
+/// The number of a line; 0 when the cgroup is gone or the kernel (for `oom_kill` before 4.13) does not count.
+fn counted(file: &Path, line: &str) -> u64 {
     let text = fs::read(file).unwrap_or_default();
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+    text.lines().find_map(|text| text.strip_prefix(line)?.trim().parse().ok()).unwrap_or(0)
 }

@@ -40,7 +40,6 @@ impl Hierarchy {
     }
 
     /// The directory of the cgroup that a `/proc/PID/cgroup` puts its process in; `None` when the mount does not show it.
-    #[cfg(test)]
     pub fn directory_in(&self, proc_cgroup: &str) -> Option<PathBuf> {
         let path = own_path(proc_cgroup, self.version, &self.controllers)?;
         Some(self.mount.join(below(&path, &self.root)?))

@@ -96,7 +96,7 @@ pub fn exec(entry: Entry, id: &ContainerId, request: &ExecRequest<'_>, known: Op
     let kinds = kinds(&spec.linux.namespaces);
     let plan = Plan::joining(id.clone(), &state.bundle, spec);
     let credentials = Credentials::new(&request.process, "process.")?;
-    let cgroup = found.map(|cgroup| sub_cgroup(cgroup, request.sub_cgroup)).transpose()?;
+    let cgroup = found.map(|cgroup| place_in(cgroup, state.pid, request.sub_cgroup)).transpose()?;
     let direct = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUSER;
     let start = Start {
         wait_for_parent: true,
@@ -171,8 +171,11 @@ fn kinds(namespaces: &[super::spec::linux::Namespace]) -> CloneFlags {
     NAMESPACES.iter().filter(|(word, ..)| named(word)).fold(CloneFlags::empty(), |all, (_, _, flag)| all | *flag)
 }
 
-fn sub_cgroup(cgroup: Cgroup, below: Option<&str>) -> Result<Cgroup> {
-    let Some(below) = below.filter(|below| !below.is_empty()) else { return Ok(cgroup) };
+/// Where in the container's cgroup the process goes: where it was told to, else to the container's first process, `first`.
+fn place_in(cgroup: Cgroup, first: i32, below: Option<&str>) -> Result<Cgroup> {
+    let Some(below) = below.filter(|below| !below.is_empty()) else {
+        return cgroup.beside(first).during(|| "look for the cgroup of the container's first process");
+    };
     if below.split('/').any(|part| part == "..") {
         return Err(Error::new(format!("--cgroup: `{below}` leads out of the container's cgroup")));
     }

@@ -1,6 +1,8 @@
 //! What containers are made with: volumes, secrets and configs, networks, builds.
 
 use super::{Project, QUICK, in_order};
+use crate::engine::containers::cgroups;
+use crate::support::{Rights, rights, skip};
 
 #[test]
 fn anonymous_volumes_are_carried_over_unless_new_ones_are_wanted() {
@@ -45,6 +47,39 @@ fn secrets_and_configs_are_files_in_the_container() {
     );
     let shown = project.inspect(&["inspect", "x-web-1"]).to_string();
     assert!(!shown.contains("from outside"), "a secret stands in no document");
+}
+
+#[test]
+fn limits_of_the_file_are_those_of_the_containers() {
+    if rights() != Rights::Root {
+        return skip("limits_of_the_file_are_those_of_the_containers", "needs root: nobody has delegated a cgroup to this user");
+    }
+    let file = format!(
+        "services:\n  own: {{{QUICK}, mem_limit: 32m, cpus: 0.5, pids_limit: 9}}\n  \
+         deployed: {{{QUICK}, deploy: {{replicas: 2, resources: {{limits: {{memory: 48m, cpus: '0.25', pids: 7}}}}}}}}\n"
+    );
+    let project = Project::new(&file);
+    project.up(&[]);
+    // On version 2 the container's cgroup is the whole tree that it sees, on version 1 there is one for each controller.
+    let names = "memory.max cpu.max pids.max memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us pids/pids.max";
+    let limits = |service: &str| {
+        let read =
+            format!("cd /sys/fs/cgroup; for file in {names}; do if [ -e $file ]; then read value rest < $file; echo $value; fi; done");
+        project.exec(service, &["sh", "-c", &read]).stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limits("own"), ["33554432", "50000", "9"]);
+    assert_eq!(limits("deployed"), ["50331648", "25000", "7"]);
+    project.compose(&["pause", "own"]).succeeds();
+    assert_eq!(project.docker(&["ps", "--filter", "status=paused", "--format", "{{.Names}}"]), "x-own-1\n");
+    project.compose(&["unpause", "own"]).succeeds();
+    project.write("compose.yaml", &file.replace("mem_limit: 32m", "mem_limit: 40m"));
+    in_order(&project.up(&[]), &["Container x-own-1  Recreated"]);
+    assert_eq!(limits("own"), ["41943040", "50000", "9"]);
+    let ids = ["x-own-1", "x-deployed-1", "x-deployed-2"].map(|name| project.id(name));
+    project.compose(&["down"]).succeeds();
+    for id in ids {
+        assert!(cgroups(&format!("/docker/{id}")).is_empty(), "its cgroup goes with it");
+    }
 }
 
 #[test]

@@ -444,6 +444,40 @@ fn a_further_process_is_in_the_cgroups_of_its_container() {
     assert!(rights() != Rights::Root || placed >= first.lines().count().saturating_sub(1).max(1), "{first}");
 }
 
+/// A block device that has a node, and its numbers.
+fn block_device() -> Option<(String, String)> {
+    let names = std::fs::read_dir("/sys/block").ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let found = |name: String| {
+        let numbers = std::fs::read_to_string(format!("/sys/block/{name}/dev")).ok()?;
+        let node = format!("/dev/{name}");
+        Path::new(&node).exists().then(|| (node, numbers.trim().to_owned()))
+    };
+    names.into_iter().find_map(found)
+}
+
+#[test]
+fn the_traffic_of_a_block_device_is_limited_in_the_cgroup() {
+    const TEST: &str = "the_traffic_of_a_block_device_is_limited_in_the_cgroup";
+    let Some((node, numbers)) = block_device().filter(|_| rights() == Rights::Root) else {
+        return skip(TEST, "needs root and a block device");
+    };
+    let here = Confined::start();
+    let (bytes, requests) = (format!("{node}:1mb"), format!("{node}:100"));
+    let words =
+        ["run", "-d", "--network", "none", "--device-read-bps", &bytes, "--device-write-iops", &requests, "base:1", "sleep", "1000"];
+    let id = here.engine.ours(&words).succeeds().stdout;
+    let files = ["io.max", "blkio.throttle.read_bps_device", "blkio.throttle.write_iops_device"];
+    let groups = cgroups(&format!("/docker/{}", id.trim()));
+    let said: String =
+        groups.iter().flat_map(|group| files.map(|file| std::fs::read_to_string(group.join(file)).unwrap_or_default())).collect();
+    let (unified, each) = (format!("{numbers} rbps=1048576 wbps=max riops=max wiops=100\n"), format!("{numbers} 1048576\n{numbers} 100\n"));
+    assert!(said == unified || said == each, "{said:?}");
+    let wrong = here.engine.ours(&run(&["--device-read-bps", "sda:1mb", "base:1", "true"])).exits(125);
+    assert!(wrong.stderr.contains("bad format for device path: sda:1mb"), "{wrong}");
+    let missing = here.engine.ours(&run(&["--device-read-bps", "/dev/nosuch:1mb", "base:1", "true"])).output();
+    assert!(missing.code() != 0 && missing.stderr.contains("/dev/nosuch"), "{missing}");
+}
+
 #[test]
 fn a_killed_engine_finds_its_containers_again() {
     if !docker("a_killed_engine_finds_its_containers_again") {

@@ -231,6 +231,49 @@ pub fn resources(given: &Given) -> Value {
     host
 }
 
+/// What is limited of single block devices: the option, its member of the request, and the number behind the device.
+const DEVICE_LIMITS: &[(&str, &str, DeviceNumber)] = &[
+    ("blkio-weight-device", "BlkioWeightDevice", DeviceNumber::Weight),
+    ("device-read-bps", "BlkioDeviceReadBps", DeviceNumber::Bytes),
+    ("device-read-iops", "BlkioDeviceReadIOps", DeviceNumber::Requests),
+    ("device-write-bps", "BlkioDeviceWriteBps", DeviceNumber::Bytes),
+    ("device-write-iops", "BlkioDeviceWriteIOps", DeviceNumber::Requests),
+];
+
+/// The number of a limit of a block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DeviceNumber {
+    /// 10 to 1000; 0 is none.
+    Weight,
+    /// Bytes a second, with a unit.
+    Bytes,
+    /// Requests a second.
+    Requests,
+}
+
+/// `/dev/sda:1mb` as the engine's API has it.
+fn device_limit(text: &str, number: DeviceNumber) -> std::result::Result<Value, String> {
+    let (path, value) = text.split_once(':').filter(|(path, _)| !path.is_empty()).ok_or_else(|| format!("bad format: {text}"))?;
+    if !path.starts_with("/dev/") {
+        return Err(format!("bad format for device path: {text}"));
+    }
+    let rate = |parsed: Option<u64>, how: &str| {
+        let why = || format!("invalid rate for device: {text}. The correct format is <device-path>:<number>{how}");
+        parsed.map(|rate| json!({"Path": path, "Rate": rate})).ok_or_else(why)
+    };
+    match number {
+        DeviceNumber::Weight => {
+            let weight = value.parse::<u16>().ok().filter(|weight| *weight == 0 || (10..=1000).contains(weight));
+            weight.map(|weight| json!({"Path": path, "Weight": weight})).ok_or_else(|| format!("invalid weight for device: {text}"))
+        }
+        DeviceNumber::Bytes => rate(
+            quantity::bytes(value).ok().and_then(|bytes| u64::try_from(bytes).ok()),
+            "[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
+        ),
+        DeviceNumber::Requests => rate(value.parse().ok(), ". Number must be a positive integer"),
+    }
+}
+
 fn host(given: &Given, binds: &[String], bindings: &Value) -> Result<Value> {
     let mut host = resources(given);
     let (added, dropped) = capabilities(given.all("cap-add"), given.all("cap-drop"));
@@ -269,6 +312,13 @@ fn host(given: &Given, binds: &[String], bindings: &Value) -> Result<Value> {
     optional(&mut host, "Ulimits", (!ulimits.is_empty()).then(|| ulimits.into()));
     optional(&mut host, "ShmSize", given.bytes("shm-size").map(Value::from));
     optional(&mut host, "Init", given.has("init").then(|| given.on("init").into()));
+    for (name, key, number) in DEVICE_LIMITS {
+        let one = |text: &String| {
+            device_limit(text, *number).map_err(|why| wrong(given, &format!("invalid argument {text:?} for \"--{name}\" flag: {why}")))
+        };
+        let entries: Vec<Value> = given.all(name).iter().map(one).collect::<Result<_>>()?;
+        optional(&mut host, key, (!entries.is_empty()).then(|| entries.into()));
+    }
     optional(&mut host, "DeviceRequests", given.text("gpus").map(|_| json!([{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}])));
     Ok(host)
 }
@@ -326,6 +376,18 @@ fn networks(given: &Given) -> std::result::Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_of_a_device_is_a_path_and_a_number() {
+        let sent = |text: &str, number| device_limit(text, number).map(|limit| limit.to_string());
+        assert_eq!(sent("/dev/sda:1mb", DeviceNumber::Bytes).unwrap(), r#"{"Path":"/dev/sda","Rate":1048576}"#);
+        assert_eq!(sent("/dev/sda:100", DeviceNumber::Requests).unwrap(), r#"{"Path":"/dev/sda","Rate":100}"#);
+        assert_eq!(sent("/dev/sda:200", DeviceNumber::Weight).unwrap(), r#"{"Path":"/dev/sda","Weight":200}"#);
+        assert_eq!(sent("/dev/sda", DeviceNumber::Bytes).unwrap_err(), "bad format: /dev/sda");
+        assert_eq!(sent("sda:1", DeviceNumber::Bytes).unwrap_err(), "bad format for device path: sda:1");
+        assert!(sent("/dev/sda:1mb", DeviceNumber::Requests).unwrap_err().starts_with("invalid rate for device: /dev/sda:1mb. The"));
+        assert_eq!(sent("/dev/sda:5", DeviceNumber::Weight).unwrap_err(), "invalid weight for device: /dev/sda:5");
+    }
 
     #[test]
     fn capabilities_go_out_by_their_whole_names() {
