@@ -1,5 +1,7 @@
 //! From the course's view models to blocks of text. No sentence of a check is made here: those are attributes of the facts.
 
+use std::collections::BTreeSet;
+
 use crate::course::library::{Broken, part_of};
 use crate::course::view::{
     AnswerView, BlockView, CheckView, CommandView, DiffLine, Effect, FactView, HintView, MapLine, QuestionView, ReportView, StepState,
@@ -203,10 +205,10 @@ pub fn list(units: &[&UnitLine], all: &[UnitLine]) -> Doc {
             format!("{}/{}", unit.done, unit.of).into()
         };
         let title = markdown::inline(&unit.title).and(Face::Dim, format!(" ({})", unit_note(unit)));
-        let title = unit
-            .missing
-            .iter()
-            .fold(title, |title, (_, reason)| title.and(Face::Caution, " not here:").and(Face::Plain, format!(" {reason}")));
+        // Several things may be missing for the same reason.
+        let reasons: BTreeSet<&str> = unit.missing.iter().map(|(_, reason)| reason.as_str()).collect();
+        let title =
+            reasons.iter().fold(title, |title, reason| title.and(Face::Caution, " not here:").and(Face::Plain, format!(" {reason}")));
         table.rows.push(vec![mark.into(), Text::of(Face::Strong, unit.id.clone()), progress, title]);
     }
     let doc = if units.is_empty() { Doc::new().paragraph("There is none here.") } else { Doc::new().with(Block::Table(table)) };

@@ -10,7 +10,7 @@ mod author;
 mod class;
 mod containers;
 mod coverage;
-mod facts;
+pub(crate) mod facts;
 mod grading;
 mod journal;
 mod outside;

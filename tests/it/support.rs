@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -64,6 +65,13 @@ pub fn skip(test: &str, why: &str) {
         let file = fs::OpenOptions::new().append(true).create(true).open(&list);
         file.and_then(|mut file| file.write_all(line.as_bytes())).unwrap_or_else(|error| panic!("list the skip in {list:?}: {error}"));
     }
+}
+
+/// Whether a user namespace has more users than one here: root's has, and that of whoever has sub-ids and the programs that map them.
+pub fn many_ids() -> bool {
+    static MANY: OnceLock<bool> = OnceLock::new();
+    let tried = || Command::new("unshare").args(["--map-root-user", "--map-auto", "true"]).stderr(Stdio::null()).status();
+    *MANY.get_or_init(|| rights() == Rights::Root || tried().is_ok_and(|status| status.success()))
 }
 
 /// True where the controllers are on cgroup v2, and on nothing else.

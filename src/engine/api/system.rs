@@ -72,10 +72,12 @@ pub async fn info(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, Faul
                 "SecurityOptions": security(&engine.config), "Labels": engine.config.labels, "Warnings": warnings(engine),
                 "ExperimentalBuild": false, "LiveRestoreEnabled": engine.config.live_restore != Some(false), "Isolation": "", "InitBinary": "docker-init",
             });
+            let limits = engine.has_cgroups();
             let more = json!({
-                "LoggingDriver": engine.config.log_driver.as_deref().unwrap_or("json-file"), "CgroupDriver": "cgroupfs",
-                "CgroupVersion": if engine.is_unified { "2" } else { "1" }, "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true,
-                "CpuCfsQuota": true, "CPUShares": true, "CPUSet": true, "PidsLimit": true, "OomKillDisable": !engine.is_unified, "IPv4Forwarding": true,
+                "LoggingDriver": engine.config.log_driver.as_deref().unwrap_or("json-file"), "CgroupDriver": if limits { "cgroupfs" } else { "none" },
+                "CgroupVersion": if engine.is_unified { "2" } else { "1" }, "MemoryLimit": limits, "SwapLimit": limits, "CpuCfsPeriod": limits,
+                "CpuCfsQuota": limits, "CPUShares": limits, "CPUSet": limits, "PidsLimit": limits, "OomKillDisable": limits && !engine.is_unified,
+                "IPv4Forwarding": true,
                 "NEventsListener": 0, "Debug": false,
                 "GenericResources": null, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "OSVersion": "",
             });
@@ -112,7 +114,10 @@ fn warnings(engine: &Engine) -> Value {
     let open =
         open.map(|host| format!("WARNING: API is accessible on {} without encryption or client certificates", &host["tcp://".len()..]));
     let idle = config.effectless.iter().map(|key| format!("WARNING: `{key}` of daemon.json changes nothing in this engine"));
-    let all: Vec<String> = open.chain(idle).collect();
+    let unlimited = (!engine.has_cgroups()).then(|| {
+        "WARNING: Running without cgroups: none was delegated to this engine. Limits of containers are discarded, and none can be paused or measured".to_owned()
+    });
+    let all: Vec<String> = open.chain(idle).chain(unlimited).collect();
     if all.is_empty() { Value::Null } else { json!(all) }
 }
 

@@ -42,6 +42,9 @@ impl Engine {
         let mut host = self.usual_host(host);
         let mut warnings = if self.is_unified { resources::without_what_v2_lacks(&mut host) } else { Vec::new() };
         warnings.extend(resources::check(&host, self.machine_processors())?);
+        if !self.has_cgroups() {
+            warnings.extend(resources::discard(&mut host)?);
+        }
         spec::check(&host)?;
         self.linked(host.links.as_deref())?;
         self.check_joined(&host)?;

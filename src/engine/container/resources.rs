@@ -68,6 +68,63 @@ pub fn check(host: &HostConfig, processors: usize) -> Result<Vec<String>, Fault>
     Ok(Vec::new())
 }
 
+/// Takes away the limits of a machine that gives this engine no cgroup, and says which, in dockerd's words: the container runs without them.
+///
+/// # Errors
+/// `--cpus`, which dockerd does not discard but refuses.
+pub fn discard(host: &mut HostConfig) -> Result<Vec<String>, Fault> {
+    if host.nano_cpus > 0 {
+        return Err(Fault::bad("NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted"));
+    }
+    let pids = host.pids_limit.is_some_and(|limit| limit > 0);
+    let cpuset = !host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty();
+    let asked = [
+        (host.memory > 0, "memory limit capabilities or the cgroup is not mounted. Limitation discarded."),
+        (
+            host.memory_swappiness.is_some_and(|value| value >= 0),
+            "memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.",
+        ),
+        (host.memory_reservation > 0, "memory soft limit capabilities or the cgroup is not mounted. Limitation discarded."),
+        (host.oom_kill_disable == Some(true), "OomKillDisable. OomKillDisable discarded."),
+        (pids, "PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded."),
+        (host.cpu_shares > 0, "CPU shares or the cgroup is not mounted. Shares discarded."),
+        (host.cpu_period != 0 || host.cpu_quota != 0, "CPU CFS scheduler. Period/quota discarded."),
+        (cpuset, "cpuset or the cgroup is not mounted. Cpuset discarded."),
+        (host.blkio_weight > 0, "Block I/O weight or the cgroup is not mounted. Weight discarded."),
+        (!host.blkio_weight_device.is_empty(), "Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."),
+        (
+            !host.blkio_device_read_bps.is_empty(),
+            "BPS Block I/O read limit or the cgroup is not mounted. Block I/O BPS read limit discarded.",
+        ),
+        (
+            !host.blkio_device_write_bps.is_empty(),
+            "BPS Block I/O write limit or the cgroup is not mounted. Block I/O BPS write limit discarded.",
+        ),
+        (
+            !host.blkio_device_read_iops.is_empty(),
+            "IOPS Block read limit or the cgroup is not mounted. Block I/O IOPS read limit discarded.",
+        ),
+        (
+            !host.blkio_device_write_iops.is_empty(),
+            "IOPS Block write limit or the cgroup is not mounted. Block I/O IOPS write limit discarded.",
+        ),
+    ];
+    (host.memory, host.memory_swap, host.memory_reservation) = (0, 0, 0);
+    (host.memory_swappiness, host.oom_kill_disable, host.pids_limit) = (None, None, None);
+    (host.cpu_shares, host.cpu_period, host.cpu_quota, host.blkio_weight) = (0, 0, 0, 0);
+    host.cpuset_cpus.clear();
+    host.cpuset_mems.clear();
+    let of_devices = [
+        &mut host.blkio_weight_device,
+        &mut host.blkio_device_read_bps,
+        &mut host.blkio_device_write_bps,
+        &mut host.blkio_device_read_iops,
+        &mut host.blkio_device_write_iops,
+    ];
+    of_devices.into_iter().for_each(Vec::clear);
+    Ok(asked.iter().filter(|(is, _)| *is).map(|(_, what)| format!("Your kernel does not support {what}")).collect())
+}
+
 /// Judges a list of processors or memory nodes: `0-2,4`. `online` is the kernel's file of those that there are; without it only the list is judged.
 fn numbers(list: &str, kind: &str, people: &str, online: &str) -> Result<(), Fault> {
     if list.is_empty() {
@@ -214,6 +271,35 @@ mod tests {
         assert_eq!(host, HostConfig::default());
         let mut asked = HostConfig { oom_kill_disable: Some(false), ..HostConfig::default() };
         assert!(without_what_v2_lacks(&mut asked).is_empty() && asked.oom_kill_disable.is_none());
+    }
+
+    #[test]
+    fn without_cgroups_limits_are_discarded_in_dockers_words() {
+        let mut host = HostConfig {
+            memory: 64 << 20,
+            memory_swap: 128 << 20,
+            memory_reservation: 32 << 20,
+            memory_swappiness: Some(10),
+            oom_kill_disable: Some(true),
+            pids_limit: Some(10),
+            cpu_shares: 512,
+            cpu_quota: 50_000,
+            cpuset_cpus: "0".into(),
+            blkio_weight: 100,
+            blkio_device_read_bps: vec![json!({"Path": "/dev/null", "Rate": 1024})],
+            ..HostConfig::default()
+        };
+        let told = discard(&mut host).unwrap();
+        assert_eq!(told.len(), 10, "{told:#?}");
+        assert!(host.blkio_device_read_bps.is_empty());
+        assert_eq!(told[0], "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded.");
+        assert_eq!(resources(&host), json!({}), "nothing is left that would need a cgroup");
+        let mut unlimited =
+            HostConfig { oom_kill_disable: Some(false), pids_limit: Some(-1), memory_swappiness: Some(-1), ..HostConfig::default() };
+        assert!(discard(&mut unlimited).unwrap().is_empty(), "who asks for no limit is not warned of one");
+        assert_eq!(resources(&unlimited), json!({}));
+        let refused = discard(&mut HostConfig { nano_cpus: 500_000_000, ..HostConfig::default() }).unwrap_err().message;
+        assert!(refused.starts_with("NanoCPUs can not be set"), "{refused}");
     }
 
     #[test]

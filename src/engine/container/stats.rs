@@ -104,7 +104,10 @@ impl Engine {
             }
             host.restart_policy = policy;
         }
-        let warnings = resources::check(&host, self.machine_processors())?;
+        let mut warnings = resources::check(&host, self.machine_processors())?;
+        if !self.has_cgroups() {
+            warnings.extend(resources::discard(&mut host)?);
+        }
         super::spec::check(&host)?;
         let wanted = resources::resources(&host);
         if record.state.is_running() && wanted != resources::resources(&record.host) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Project;
+use crate::engine::containers::users;
 use crate::support::{has_program, skip};
 
 const FILE: &str = "version: '3'
@@ -136,6 +137,9 @@ fn container(shown: &Value) -> Value {
 fn the_same_project_is_the_same_by_debians_docker_compose() {
     if !has_program("docker-compose") {
         skip("the_same_project_is_the_same_by_debians_docker_compose", "docker-compose is not installed");
+        return;
+    }
+    if !users("the_same_project_is_the_same_by_debians_docker_compose") {
         return;
     }
     let project = Project::new(FILE);

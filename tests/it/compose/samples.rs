@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Project;
+use crate::engine::containers::users;
 use crate::support::{Output, has_program, skip};
 
 /// What two runs of one project cannot agree in, or what the two programs are known to do differently; `*` is any one name.
@@ -253,6 +254,9 @@ fn engine() -> Project {
 fn compared(test: &str, samples: &[Sample]) {
     if !has_program("docker-compose") {
         skip(test, "docker-compose is not installed");
+        return;
+    }
+    if !users(test) {
         return;
     }
     let project = engine();

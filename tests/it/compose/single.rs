@@ -1,6 +1,7 @@
 //! Commands on containers that are there: run, exec, cp, logs, ps, top, port, kill, pause, rm, ls, images, events, wait, config.
 
 use super::{Project, QUICK, in_order};
+use crate::engine::containers::{limits, users};
 
 #[test]
 fn run_makes_a_container_of_its_own_with_what_the_line_says() {
@@ -96,6 +97,9 @@ fn logs_are_prefixed_and_cut_as_wanted() {
 
 #[test]
 fn services_are_paused_killed_restarted_and_removed() {
+    if !limits("services_are_paused_killed_restarted_and_removed") {
+        return;
+    }
     let project = Project::new(&format!("services:\n  web: {{{QUICK}}}\n  db: {{{QUICK}}}\n"));
     project.up(&[]);
     let state = |name: &str| project.docker(&["inspect", "-f", "{{.State.Status}}", name]);
@@ -152,6 +156,9 @@ fn lines_that_cannot_be_understood_end_with_one() {
 
 #[test]
 fn hooks_run_in_a_container_after_its_start_and_before_its_stop() {
+    if !users("hooks_run_in_a_container_after_its_start_and_before_its_stop") {
+        return;
+    }
     let project = Project::new(
         "services:\n  web:\n    image: base:1\n    stop_signal: KILL\n    command: sleep 600\n    volumes: ['./told:/told']\n    post_start: [{command: [sh, -c, 'echo started as $$(id -u) >> /told/hooks'], user: '7'}]\n    \
          pre_stop: [{command: [sh, -c, 'echo $$WORD >> /told/hooks'], environment: {WORD: stops}}]\n",

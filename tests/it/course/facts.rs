@@ -120,7 +120,7 @@ pub(super) fn checked(sandbox: &Sandbox) -> BTreeMap<String, (String, String)> {
 }
 
 /// Whether a bottle has no cgroups here: of all users, those to whom none are delegated. `doctor` says it, by another way than facts look.
-pub(super) fn no_cgroups() -> bool {
+pub(crate) fn no_cgroups() -> bool {
     let told = Sandbox::new().bottleship(["doctor"]).output().stdout;
     let lacks = |ability: &str| told.lines().any(|line| line.split_whitespace().take(2).eq([ability, "no"]));
     rights() != Rights::Root && lacks("cgroup1") && lacks("cgroup2")

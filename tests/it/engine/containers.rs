@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Engine, PATIENCE, socket, text};
 use crate::chaos::family;
-use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, eventually, has_program, rights, skip, wait};
+use crate::support::{Call, Output, Rights, Sandbox, binary, bundle, eventually, has_program, many_ids, rights, skip, wait};
 
 /// An engine that is confined, with the image `base:1`.
 pub struct Confined {
@@ -36,6 +36,13 @@ impl Drop for Confined {
             std::fs::remove_dir(tree.path().join("docker")).ok();
         }
         std::fs::remove_dir("/sys/fs/cgroup/docker").ok();
+        if rights() != Rights::Root && many_ids() {
+            // What belongs to the sub-ids of this user only they can remove.
+            self.engine.process.kill().ok();
+            self.engine.process.wait().ok();
+            let remove = ["--map-root-user", "--map-auto", "rm", "-rf", &text(&self.engine.path("data"))];
+            self.engine.sandbox.program("unshare").args(remove).output();
+        }
     }
 }
 
@@ -62,6 +69,9 @@ fn start(sandbox: &Sandbox, keeper: bool, told: &str, before: &str) -> Child {
     let mut words = vec!["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"];
     if rights() != Rights::Root {
         words.insert(0, "--map-root-user");
+        if many_ids() {
+            words.insert(0, "--map-auto");
+        }
     }
     let (host, root) = (format!("unix://{}", text(&socket(sandbox))), text(&sandbox.path().join("data")));
     let file = sandbox.path().join("daemon.json");
@@ -162,6 +172,22 @@ impl Confined {
     pub fn fails(&self, args: &[&str], code: i32) -> String {
         self.docker(args).exits(code).stderr
     }
+}
+
+/// Whether an engine of [`Confined`] can limit and freeze containers: root's has a cgroup for each. Says why not.
+pub fn limits(test: &str) -> bool {
+    if rights() != Rights::Root {
+        skip(test, "no cgroup of this machine is delegated to an engine of this user");
+    }
+    rights() == Rights::Root
+}
+
+/// Whether a container of [`Confined`] can have other users than root. Says why not.
+pub fn users(test: &str) -> bool {
+    if !many_ids() {
+        skip(test, "this user has a single id: no sub-ids, or newuidmap is not installed");
+    }
+    many_ids()
 }
 
 pub fn docker(test: &str) -> bool {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::containers::{Confined, docker};
+use super::containers::{Confined, docker, limits, users};
 use super::text;
 
 /// Sends a document.
@@ -69,7 +69,8 @@ fn a_container_that_contradicts_itself_is_refused_and_nothing_is_made() {
 
 #[test]
 fn memory_with_swap_is_twice_the_memory_and_bounds_an_update() {
-    if !docker("memory_with_swap_is_twice_the_memory_and_bounds_an_update") {
+    let test = "memory_with_swap_is_twice_the_memory_and_bounds_an_update";
+    if !docker(test) || !limits(test) {
         return;
     }
     let here = Confined::start();
@@ -85,8 +86,39 @@ fn memory_with_swap_is_twice_the_memory_and_bounds_an_update() {
 }
 
 #[test]
+fn an_engine_without_cgroups_discards_limits_and_says_so() {
+    let here = Confined::after(
+        "umount -Rl /sys/fs/cgroup 2> /dev/null; ! grep -q ' - cgroup' /proc/self/mountinfo || mount -t tmpfs none /sys/fs/cgroup || exit 1",
+    );
+    let ours = |words: &[&str]| here.engine.ours(words).output();
+    let limited = ["run", "--rm", "--network", "none", "-m", "64m", "--pids-limit", "20", "--cpu-shares", "512", "base:1", "echo", "ran"];
+    let ran = ours(&limited);
+    assert_eq!((ran.code(), ran.stdout.as_str()), (0, "ran\n"), "{ran}");
+    let told: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(
+        told,
+        [
+            "WARNING: Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded.",
+            "WARNING: Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded.",
+            "WARNING: Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.",
+        ]
+    );
+    let refused = ours(&["run", "--rm", "--network", "none", "--cpus", "0.5", "base:1", "true"]);
+    assert!(refused.code() == 125 && refused.stderr.contains("NanoCPUs can not be set"), "{refused}");
+    ours(&["run", "-d", "--name", "free", "--network", "none", "-m", "64m", "base:1", "sleep", "1000"]);
+    assert_eq!(ours(&["inspect", "-f", "{{.State.Status}} {{.HostConfig.Memory}}", "free"]).stdout, "running 0\n");
+    let updated = ours(&["update", "-m", "32m", "free"]);
+    assert!(updated.code() == 0 && updated.stderr.contains("Limitation discarded"), "{updated}");
+    let frozen = ours(&["pause", "free"]);
+    assert!(frozen.code() == 1 && frozen.stderr.contains("the container has no cgroup"), "{frozen}");
+    let info = ours(&["info"]);
+    assert!(info.stdout.contains("Cgroup Driver: none") && info.stderr.contains("WARNING: Running without cgroups"), "{info}");
+}
+
+#[test]
 fn a_program_has_its_own_group_among_the_others() {
-    if !docker("a_program_has_its_own_group_among_the_others") {
+    let test = "a_program_has_its_own_group_among_the_others";
+    if !docker(test) || !users(test) {
         return;
     }
     let here = Confined::start();
