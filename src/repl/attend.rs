@@ -29,6 +29,9 @@ impl Desk {
         let Some(state) = &self.attendance.state else { return };
         let joined = Joined::read(state);
         if self.attendance.watched.as_ref().map(|watched| &watched.joined) != joined.as_ref() {
+            if let Some(before) = self.attendance.watched.take() {
+                before.part();
+            }
             self.attendance.watched = joined.and_then(|_| Watched::start(state));
         }
         // What is done in a copy is nobody's business, and does not count.

@@ -8,11 +8,15 @@ use crate::ui::{Block, Doc, Style, Table, Text};
 /// Prints a table with its heads. On a terminal cells are wrapped to its width, and where it is too narrow for columns each row becomes a
 /// record. Elsewhere every row stays on its line, columns apart by two blanks.
 pub fn print(heads: &[&str], rows: Vec<Vec<String>>) {
-    let text = match pty::size(std::io::stdout().as_fd()) {
+    print!("{}", text(heads, rows));
+}
+
+/// What [`print`] prints.
+pub fn text(heads: &[&str], rows: Vec<Vec<String>>) -> String {
+    match pty::size(std::io::stdout().as_fd()) {
         Some(size) => folded(heads, rows, &Style::detect(false, Some(usize::from(size.columns)))),
         None => lines(heads, &rows),
-    };
-    print!("{text}");
+    }
 }
 
 fn folded(heads: &[&str], rows: Vec<Vec<String>>, style: &Style) -> String {

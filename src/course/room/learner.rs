@@ -33,6 +33,8 @@ pub struct Watched {
     /// Why the room is not there; none while it is.
     trouble: Arc<Mutex<Option<String>>>,
     over: Receiver<()>,
+    /// How long the end waits for the last news to go out.
+    last: Duration,
 }
 
 enum Told {
@@ -64,7 +66,7 @@ impl Watched {
             let _ = end.send(());
         };
         std::thread::Builder::new().name("class".to_owned()).spawn(run).ok()?;
-        Some(Watched { joined, tell, trouble, over })
+        Some(Watched { joined, tell, trouble, over, last: LAST })
     }
 
     /// Something was typed; this is where the learner is now. Never waits.
@@ -76,6 +78,11 @@ impl Watched {
     /// Why the room is not there; none while it is.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the telling without a last word, and without waiting: whoever left the room in another terminal has told it.
+    pub fn part(mut self) {
+        self.last = Duration::ZERO;
     }
 
     /// Tells the room that the learner leaves it.
@@ -90,7 +97,7 @@ impl Drop for Watched {
         // What was told last goes out, unless the room takes too long.
         let _ = self.tell.send(Told::End);
         // As said: it may not come.
-        let _ = self.over.recv_timeout(poll::stretched(LAST));
+        let _ = self.over.recv_timeout(poll::stretched(self.last));
     }
 }
 
@@ -267,7 +274,11 @@ impl Connection {
     /// What the room says next.
     pub(super) fn answer(&mut self) -> Result<FromRoom, String> {
         let (mut line, mut byte) = (Vec::new(), [0]);
+        let until = Instant::now() + poll::stretched(PATIENCE);
         while line.len() <= MOST && line.last() != Some(&b'\n') {
+            if Instant::now() >= until {
+                return Err(format!("hear the room: no whole answer in {} s", PATIENCE.as_secs()));
+            }
             match self.stream.read(&mut byte).map_err(|error| format!("hear the room: {error}"))? {
                 0 => break,
                 _ => line.push(byte[0]),

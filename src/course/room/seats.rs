@@ -50,9 +50,9 @@ impl Learner {
         now.saturating_sub(self.typed)
     }
 
-    /// The name, or the number.
+    /// The name, if there is one, and the number: anybody may take another's name.
     pub fn called(&self) -> String {
-        self.name.clone().unwrap_or_else(|| format!("learner {}", self.number))
+        self.name.as_ref().map_or_else(|| format!("learner {}", self.number), |name| format!("{name} ({})", self.number))
     }
 }
 
@@ -99,6 +99,11 @@ impl Room {
             known.connections += 1;
             (known.presence, known.name) = (Presence::Here, name);
             return Ok(known.number);
+        }
+        // Of who has left, nothing is known but that they were here: the seat is given away where another is needed.
+        let left = self.learners.iter().find(|(_, learner)| learner.presence == Presence::Left).map(|(id, _)| id.clone());
+        if let Some(left) = left.filter(|_| self.learners.len() >= SEATS) {
+            self.learners.remove(&left);
         }
         if self.learners.len() >= SEATS {
             return Err(format!("the room is full: it has {SEATS} seats"));
@@ -168,7 +173,7 @@ mod tests {
         assert_eq!(room.gone(&id('a')), Change::Away);
         assert_eq!(room.hello(&id('a'), None, Some("Ana"), NOW), Ok(1));
         let ana = room.learner(&id('a')).unwrap();
-        assert_eq!((ana.called().as_str(), ana.presence, ana.facts.unit.as_str()), ("Ana", Presence::Here, "by-hand/chroot"));
+        assert_eq!((ana.called().as_str(), ana.presence, ana.facts.unit.as_str()), ("Ana (1)", Presence::Here, "by-hand/chroot"));
         assert_eq!(ana.idle(NOW + Duration::from_secs(1)), Duration::from_secs(10));
         assert_eq!(room.learners()[1].called(), "learner 2");
     }
@@ -213,5 +218,9 @@ mod tests {
         }
         assert!(room.hello(&format!("{SEATS:032x}"), None, None, NOW).unwrap_err().contains("full"));
         assert!(room.hello(&format!("{:032x}", 3), None, None, NOW).is_ok());
+        room.leave(&format!("{:032x}", 7));
+        assert_eq!(room.hello(&format!("{SEATS:032x}"), None, None, NOW), Ok(8), "the seat of who has left");
+        assert!(room.learner(&format!("{:032x}", 7)).is_none() && room.learners().len() == SEATS);
+        assert_eq!(room.gone(&format!("{:032x}", 7)), Change::None);
     }
 }

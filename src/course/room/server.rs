@@ -41,6 +41,13 @@ struct Inner {
     tell: mpsc::Sender<(String, Change)>,
 }
 
+/// Who has proved that they know the code, as they say it.
+struct Who {
+    id: String,
+    number: Option<u32>,
+    name: Option<String>,
+}
+
 /// A stream of lines to one learner's prompt.
 type Lines = BufReader<TlsStream<TcpStream>>;
 
@@ -116,25 +123,33 @@ impl Inner {
         let _ = socket.set_nodelay(true);
         let arrival = tokio::time::timeout(poll::stretched(HANDSHAKE), async {
             let mut lines = BufReader::new(tls.accept(socket).await.ok()?);
-            match self.let_in(&mut lines).await {
-                Ok(id) => Some((lines, id)),
-                Err(why) => {
-                    say(&mut lines, &FromRoom::Refused { why }).await;
-                    None
-                }
-            }
+            let who = self.let_in(&mut lines).await;
+            Some((lines, who))
         });
-        let Ok(Some((mut lines, id))) = arrival.await else { return };
+        let Ok(Some((mut lines, who))) = arrival.await else { return };
+        // The seat is taken where nothing can end this before it is given back.
+        let seated = who.and_then(|who| {
+            let number = self.room().hello(&who.id, who.number, who.name.as_deref(), self.began.elapsed())?;
+            Ok((who.id, number))
+        });
+        let (id, number) = match seated {
+            Ok(seated) => seated,
+            Err(why) => return refuse(&mut lines, why).await,
+        };
         self.tell(&id, Change::Joined).await;
-        if let Err(why) = self.listen(&mut lines, &id).await {
-            say(&mut lines, &FromRoom::Refused { why }).await;
+        let heard = match say(&mut lines, &FromRoom::Welcome { number }).await {
+            Ok(()) => self.listen(&mut lines, &id).await,
+            Err(why) => Err(why),
+        };
+        if let Err(why) = heard {
+            refuse(&mut lines, why).await;
         }
         let change = self.room().gone(&id);
         self.tell(&id, change).await;
     }
 
     /// Proofs, and who it is.
-    async fn let_in(&self, lines: &mut Lines) -> Result<String, String> {
+    async fn let_in(&self, lines: &mut Lines) -> Result<Who, String> {
         let bound = lines.get_ref().get_ref().1.export_keying_material([0; 32], tls::LABEL, None).map_err(|error| error.to_string())?;
         match hear(lines).await? {
             FromLearner::Proof { version: VERSION, proof } if self.code.proves(&proof, Side::Learner, &bound) => {}
@@ -144,11 +159,9 @@ impl Inner {
             }
             _ => return Err("the proof comes first".to_owned()),
         }
-        say(lines, &FromRoom::Proof { proof: self.code.proof(Side::Room, &bound), room: self.name.clone() }).await;
+        say(lines, &FromRoom::Proof { proof: self.code.proof(Side::Room, &bound), room: self.name.clone() }).await?;
         let FromLearner::Hello { id, number, name } = hear(lines).await? else { return Err("who is it?".to_owned()) };
-        let number = self.room().hello(&id, number, name.as_deref(), self.began.elapsed())?;
-        say(lines, &FromRoom::Welcome { number }).await;
-        Ok(id)
+        Ok(Who { id, number, name })
     }
 
     /// Hears one learner to the end.
@@ -170,7 +183,7 @@ impl Inner {
                 _ => return Err("this was said already".to_owned()),
             };
             self.tell(id, change).await;
-            say(lines, &FromRoom::Heard).await;
+            say(lines, &FromRoom::Heard).await?;
         }
     }
 }
@@ -183,10 +196,19 @@ async fn hear(lines: &mut Lines) -> Result<FromLearner, String> {
     wire::read(&line)
 }
 
-async fn say(lines: &mut Lines, message: &FromRoom) {
+/// Says something; who does not take it in time is not waited for.
+async fn say(lines: &mut Lines, message: &FromRoom) -> Result<(), String> {
     let stream = lines.get_mut();
-    // Who has gone is noticed at the next line that does not come.
-    let _ = stream.write_all(&wire::line(message)).await;
-    // The same.
-    let _ = stream.flush().await;
+    let said = async {
+        stream.write_all(&wire::line(message)).await?;
+        stream.flush().await
+    };
+    let said = tokio::time::timeout(poll::stretched(HANDSHAKE), said).await.map_err(|_| "the answer was not taken".to_owned())?;
+    said.map_err(|error| error.to_string())
+}
+
+/// The last word.
+async fn refuse(lines: &mut Lines, why: String) {
+    // Whoever has gone does not hear it.
+    let _ = say(lines, &FromRoom::Refused { why }).await;
 }

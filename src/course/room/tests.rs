@@ -149,6 +149,37 @@ fn a_room_that_cannot_prove_itself_is_told_nothing() {
     assert!(heard.contains("proof") && !heard.contains("Ana") && !heard.contains(&ana.id), "{heard}");
 }
 
+#[test]
+fn a_room_that_never_ends_its_answer_is_not_waited_for() {
+    use tokio_rustls::rustls::{ServerConnection, StreamOwned};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut ana = Joined::new(listener.local_addr().unwrap(), &Code::make(), None);
+    let drips = std::thread::spawn(move || {
+        let socket = listener.accept().unwrap().0;
+        let mut stream = StreamOwned::new(ServerConnection::new(tls::server().unwrap()).unwrap(), socket);
+        // Each byte comes long before a wait for one would end; the pace is what is tested, nothing is waited for.
+        while stream.write_all(b" ").and_then(|()| stream.flush()).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert!(try_out(&mut ana).unwrap_err().contains("no whole answer"));
+    drips.join().unwrap();
+}
+
+#[test]
+fn a_prompt_whose_learner_has_left_elsewhere_does_not_wait_for_a_room_that_is_gone() {
+    // Takes connections into its queue, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let state = tempfile::tempdir().unwrap();
+    Joined::new(silent.local_addr().unwrap(), &Code::make(), None).keep(state.path()).unwrap();
+    let watched = Watched::start(state.path()).unwrap();
+    watched.tell(at("one"));
+    let _connected = silent.accept().unwrap();
+    let began = Instant::now();
+    watched.part();
+    assert!(began.elapsed() < Duration::from_secs(1), "parting took {:?}", began.elapsed());
+}
+
 /// What the room answers to lines of somebody who has got through TLS.
 fn answers(address: SocketAddr, lines: &[&[u8]]) -> String {
     let mut stream = dial(address).unwrap();

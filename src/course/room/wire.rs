@@ -61,7 +61,12 @@ pub enum FromRoom {
 
 /// A text without what would move a terminal's cursor or turn its direction, at most so many characters of it.
 pub fn clean(text: &str, most: usize) -> String {
-    let turns = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let turns = |letter: char| {
+        let turns = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        // What nobody sees: fillers, marks of annotations, tags.
+        turns
+            || matches!(letter, '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
     text.chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(most).collect()
 }
 
@@ -97,7 +102,9 @@ mod tests {
     #[test]
     fn what_is_shown_cannot_move_the_cursor() {
         assert_eq!(name_of(" Ana\u{1b}[2J\u{202e}\n ").as_deref(), Some("Ana[2J"));
-        assert_eq!(name_of("\u{1b}\u{200b} "), None);
+        for unseen in ["\u{1b}\u{200b} ", "\u{3164}", "\u{ad}\u{e0041}", "\u{61c}\u{9b}"] {
+            assert_eq!(name_of(unseen), None, "{unseen:?}");
+        }
         assert_eq!(name_of(&"x".repeat(1000)).map(|name| name.len()), Some(NAME));
         let facts = Facts { unit: "a\r\nb".into(), check: "é".repeat(500), ..Facts::default() }.clean();
         assert_eq!((facts.unit.as_str(), facts.check.chars().count()), ("ab", TEXT));

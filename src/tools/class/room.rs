@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -146,8 +146,15 @@ pub(super) fn serve(arguments: &ArgMatches) -> Result<u8, Error> {
     let code = kept_code(arguments.get_flag("new-code"))?;
     let failed = |error: io::Error| refused(format!("listen on {listen}: {error}"), "`--listen 0.0.0.0:0` takes a port that is free");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    runtime.block_on(watch(listen, &name, code, show)).map_err(failed)?;
-    Ok(0)
+    let (tell, changes) = mpsc::channel(64);
+    let server = runtime.block_on(Server::bind(listen, &name, code.clone(), tell)).map_err(failed)?;
+    match runtime.block_on(watch(server, changes, &name, &code, show)) {
+        // Whoever read the lines has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        shown => {
+            shown.map(|()| 0).map_err(|error| refused(format!("show the room: {error}"), "its output must be a terminal, a file or a pipe"))
+        }
+    }
 }
 
 /// The code of last time, or a new one.
@@ -163,16 +170,15 @@ fn kept_code(new: bool) -> Result<Code, kernel::Error> {
     Ok(code)
 }
 
-async fn watch(listen: SocketAddr, name: &str, code: Code, show: Show) -> io::Result<()> {
-    let (tell, mut changes) = mpsc::channel(64);
-    let server = Server::bind(listen, name, code.clone(), tell).await?;
+async fn watch(server: Server, mut changes: mpsc::Receiver<(String, Change)>, name: &str, code: &Code, show: Show) -> io::Result<()> {
     let address = reachable(server.address()?);
     let head = format!("Room `{name}`. To join it: bottleship class join {address} {code}");
-    match show {
-        Show::Json => println!("{}", json!({ "room": name, "address": address, "code": code.to_string() })),
-        _ => println!("{head}\nWhat is seen of who joins: {}\nCtrl-C closes the room.", room::SENT),
-    }
-    io::stdout().flush()?;
+    print(&match show {
+        Show::Json => format!("{}\n", json!({ "room": name, "address": address, "code": code.to_string() })),
+        _ => format!("{head}\nWhat is seen of who joins: {}\nCtrl-C closes the room.\n", room::SENT),
+    })?;
+    // One for the whole time: a Ctrl-C while something is shown is not missed.
+    let mut closing = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let view = server.view();
     let mut told = BTreeMap::new();
     let mut tick = tokio::time::interval(TICK);
@@ -181,45 +187,56 @@ async fn watch(listen: SocketAddr, name: &str, code: Code, show: Show) -> io::Re
         let change = tokio::select! {
             change = changes.recv() => change,
             _ = tick.tick(), if show == Show::Table => None,
-            // That there is no Ctrl-C to hear is no reason to end.
-            Ok(()) = tokio::signal::ctrl_c() => break,
+            _ = closing.recv() => break,
         };
-        {
+        // The room is not held while something is shown: a terminal may take its time.
+        let text = {
             let (room, now) = view.room();
             match (show, change) {
                 (Show::Table, _) => table(&head, &room, now),
-                (_, Some((id, change))) => tell_change(&room, &id, change, now, show, &mut told),
-                _ => {}
+                (_, Some((id, change))) => change_told(&room, &id, change, now, show, &mut told),
+                _ => String::new(),
             }
-        }
-        io::stdout().flush()?;
+        };
+        print(&text)?;
     }
     running.abort();
     Ok(())
 }
 
-/// An address that others can dial: for "all of this machine's" the one that the default route has. Asking for it sends nothing.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip() != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
-        return address;
-    }
-    let ours = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
-        // TEST-NET-1: nobody has it, and no packet goes there.
-        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
-        socket.local_addr()
-    });
-    SocketAddr::new(ours.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ours| ours.ip()), address.port())
+/// Prints at once, and says where that failed: unlike `print!`, which panics.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
-fn table(head: &str, room: &Room, now: Duration) {
-    // Home, and nothing below: the table is short, and a terminal that scrolls would flicker.
-    print!("\x1b[H\x1b[J{head}\n\n");
-    let rows: Vec<Vec<String>> = room.learners().into_iter().map(|learner| row(learner, now)).collect();
-    if rows.is_empty() {
-        println!("Nobody is here yet.");
-    } else {
-        listing::print(&["#", "WHO", "", "WHERE", "STEP", "LAST CHECK", "POINTS", "HINTS", "DONE", "IDLE"], rows);
+/// An address that others can dial: for "all of this machine's" the one that the default route has. Asking for it sends nothing.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
     }
+    // Addresses for documentation: nobody has them, and no packet goes there.
+    let (far, loopback): (IpAddr, IpAddr) = match address.ip() {
+        IpAddr::V4(_) => (Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(_) => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), Ipv6Addr::LOCALHOST.into()),
+    };
+    let ours = UdpSocket::bind((address.ip(), 0)).and_then(|socket| {
+        socket.connect((far, 9))?;
+        socket.local_addr()
+    });
+    SocketAddr::new(ours.map_or(loopback, |ours| ours.ip()), address.port())
+}
+
+fn table(head: &str, room: &Room, now: Duration) -> String {
+    let rows: Vec<Vec<String>> = room.learners().into_iter().map(|learner| row(learner, now)).collect();
+    let learners = if rows.is_empty() {
+        "Nobody is here yet.\n".to_owned()
+    } else {
+        listing::text(&["#", "WHO", "", "WHERE", "STEP", "LAST CHECK", "POINTS", "HINTS", "DONE", "IDLE"], rows)
+    };
+    // Home, and nothing below: the table is short, and a terminal that scrolls would flicker.
+    format!("\x1b[H\x1b[J{head}\n\n{learners}")
 }
 
 fn row(learner: &Learner, now: Duration) -> Vec<String> {
@@ -247,18 +264,20 @@ fn minutes(time: Duration) -> String {
 }
 
 /// One change as a line. `told`: what was said of each learner last; what says the same is not said again.
-fn tell_change(room: &Room, id: &str, change: Change, now: Duration, show: Show, told: &mut BTreeMap<String, String>) {
-    let Some(learner) = room.learner(id) else { return };
+fn change_told(room: &Room, id: &str, change: Change, now: Duration, show: Show, told: &mut BTreeMap<String, String>) -> String {
+    let Some(learner) = room.learner(id) else { return String::new() };
     let line = match show {
         Show::Json => as_json(learner, change).to_string(),
         _ => in_words(learner, change),
     };
+    // Seats are given away.
+    told.retain(|id, _| room.learner(id).is_some());
     if told.insert(id.to_owned(), line.clone()).as_ref() == Some(&line) {
-        return;
+        return String::new();
     }
     match show {
-        Show::Json => println!("{line}"),
-        _ => println!("{} {line}", minutes(now)),
+        Show::Json => format!("{line}\n"),
+        _ => format!("{} {line}\n", minutes(now)),
     }
 }
 
@@ -329,9 +348,9 @@ mod tests {
     fn a_change_is_a_line() {
         let room = room(Presence::Here);
         let learner = room.learners()[0];
-        let told = "Ana: by-hand/chroot#enter (2/3), last check make: pass, 4 points, 1 hints, 7 steps done";
+        let told = "Ana (1): by-hand/chroot#enter (2/3), last check make: pass, 4 points, 1 hints, 7 steps done";
         assert_eq!(in_words(learner, Change::Moved), told);
-        assert_eq!(in_words(learner, Change::Left), "Ana has left");
+        assert_eq!(in_words(learner, Change::Left), "Ana (1) has left");
         let json = as_json(learner, Change::Moved);
         assert_eq!((&json["change"], &json["facts"]["unit"], &json["number"]), (&json!("moved"), &json!("by-hand/chroot"), &json!(1)));
     }
@@ -342,6 +361,8 @@ mod tests {
         assert!(!reachable(all).ip().is_unspecified() && reachable(all).port() == 7791);
         let one: SocketAddr = "127.0.0.1:80".parse().unwrap();
         assert_eq!(reachable(one), one);
+        let every: SocketAddr = "[::]:7791".parse().unwrap();
+        assert!(!reachable(every).ip().is_unspecified());
         assert!(address("localhost:7791").is_err());
     }
 }

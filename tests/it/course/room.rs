@@ -1,6 +1,6 @@
 //! A room that an instructor watches: the real programs, an instructor's and several learners'.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{LAB, course, typed};
-use crate::support::{Call, Sandbox, stretched};
+use crate::support::{Call, Sandbox, stretched, wait};
 use crate::terminal::Terminal;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -168,6 +168,23 @@ fn a_room_that_closes_costs_nobody_anything_and_is_found_again() {
     drop(room);
     let other = Room::open(&instructor, "127.0.0.1:0", &["--new-code"]);
     assert_ne!(other.code, code);
+}
+
+#[test]
+fn a_room_whose_reader_has_gone_closes_without_a_complaint() {
+    let (instructor, ana) = (Sandbox::new(), Sandbox::new());
+    let call = instructor.bottleship(["class", "serve", "--json", "--listen", "127.0.0.1:0"]);
+    let mut room = call.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("serve");
+    let mut first = String::new();
+    // Its reader is dropped with the line that was read.
+    BufReader::new(room.stdout.take().expect("its output")).read_line(&mut first).expect("a line");
+    let first: Value = serde_json::from_str(&first).expect("a line of JSON");
+    ana.bottleship(["class", "join", &text(&first["address"]), &text(&first["code"]), "--yes"]).output();
+    let ended = wait(&mut room, stretched(PATIENCE));
+    room.kill().ok();
+    let mut complaint = String::new();
+    room.stderr.take().expect("its complaints").read_to_string(&mut complaint).expect("text");
+    assert!(ended.is_some_and(|status| status.success()) && complaint.is_empty(), "{ended:?} {complaint}");
 }
 
 #[test]
