@@ -3,7 +3,7 @@
 //! the right and the wrong answers of a lab as they look for one learner.
 //!
 //! ```text
-//!  folder ── submissions ──┬── bottleship grade --format json FILE ──┐
+//!  folder ── submissions ──┬── bottleship grade --here FILE ─────────┐
 //!                          ├── (one process each, --jobs at a time) ─┼── grades ── copies marked ── report, summary
 //!                          └── ends at --limit: rejected ────────────┘
 //! ```
@@ -13,16 +13,14 @@
 mod answers;
 mod report;
 mod room;
-mod work;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
-use super::grade::{exit_code, finish};
+use super::grade::{exit_code, finish, grade_all, limit, limit_argument};
 use crate::course::submission::Submission;
 use crate::course::{Course, Error, class};
 use crate::kernel;
@@ -69,14 +67,7 @@ fn grade_command() -> Command {
                 .value_parser(value_parser!(u32).range(1..=64))
                 .help("How many are graded at once; as many as there are processors, at most 4, if not given"),
         )
-        .arg(
-            Arg::new("limit")
-                .long("limit")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=86_400))
-                .default_value("300")
-                .help("What is not graded after so long is rejected"),
-        )
+        .arg(limit_argument())
         .arg(super::course_argument())
 }
 
@@ -101,8 +92,7 @@ fn grade(arguments: &ArgMatches) -> Result<u8, Error> {
     }
     let files = submissions(arguments.get_many::<PathBuf>("FOLDER").into_iter().flatten())?;
     let jobs = arguments.get_one::<u32>("jobs").map_or_else(usual_jobs, |jobs| *jobs as usize);
-    let limit = Duration::from_secs(arguments.get_one::<u64>("limit").copied().unwrap_or(300));
-    let mut grades = work::grade_all(&files, folder.as_deref(), jobs, limit)?;
+    let mut grades = grade_all(&files, folder.as_deref(), jobs, limit(arguments))?;
     class::mark_copies(&mut grades);
     let typed: Vec<Vec<String>> = files.iter().map(|file| typed_in(file, &course).unwrap_or_default()).collect();
     let summary = class::summary(&grades, &typed);

@@ -1,9 +1,12 @@
-//! `bottleship submit` writes what a learner did; `bottleship grade` replays it.
+//! `bottleship submit` writes what a learner did; `bottleship grade` replays it: each submission in a process of its own, which is ended when it takes too long.
 
-use std::path::PathBuf;
+mod work;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
 use crate::bottle::{self, Spec};
@@ -13,6 +16,7 @@ use crate::course::submission::{self, Grade, Standing, Submission, grade};
 use crate::course::view::StepState;
 use crate::course::{Course, Error, class};
 use crate::kernel;
+pub(super) use work::grade_all;
 
 /// The sub-command `submit`.
 pub const SUBMIT: Tool = Tool { command: submit_command, run: |arguments| finish(submit(arguments)) };
@@ -41,7 +45,25 @@ fn grade_command() -> Command {
         .after_help("Exit codes: 0 all pass with full points, 1 points are missing or one is for review, 2 one was rejected, 3 grading itself failed.")
         .arg(Arg::new("FILE").required(true).num_args(1..).value_parser(value_parser!(PathBuf)).help("Submissions"))
         .arg(Arg::new("format").long("format").value_parser(["table", "json", "junit", "csv"]).default_value("table").help("How to report"))
+        .arg(limit_argument())
+        // What the process of its own is started with.
+        .arg(Arg::new("here").long("here").action(ArgAction::SetTrue).hide(true))
         .arg(super::course_argument())
+}
+
+/// `--limit`.
+pub(super) fn limit_argument() -> Arg {
+    Arg::new("limit")
+        .long("limit")
+        .value_name("SECONDS")
+        .value_parser(value_parser!(u64).range(1..=86_400))
+        .default_value("300")
+        .help("What is not graded after so long is rejected")
+}
+
+/// What `--limit` says.
+pub(super) fn limit(arguments: &ArgMatches) -> Duration {
+    Duration::from_secs(arguments.get_one::<u64>("limit").copied().unwrap_or(300))
 }
 
 /// Says what went wrong with grading itself.
@@ -77,6 +99,19 @@ fn submit(arguments: &ArgMatches) -> Result<u8, Error> {
 fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
     let folder = arguments.get_one::<PathBuf>("course").map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let course = Course::open(folder.as_deref())?;
+    let files: Vec<PathBuf> = arguments.get_many::<PathBuf>("FILE").into_iter().flatten().cloned().collect();
+    let mut grades = match arguments.get_flag("here") {
+        true => grade_here(&files, &course, folder.as_deref())?,
+        false => grade_all(&files, folder.as_deref(), 1, limit(arguments))?,
+    };
+    class::mark_copies(&mut grades);
+    let format = arguments.get_one::<String>("format").map_or("table", String::as_str);
+    print!("{}", shown(&grades, format));
+    Ok(exit_code(&grades))
+}
+
+/// Grades in this very process.
+fn grade_here(files: &[PathBuf], course: &Course, folder: Option<&Path>) -> Result<Vec<Grade>, Error> {
     let state = super::scratch("bottleship-grade-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for grading", &error))?;
     let prefix = format!("grade-{}-", std::process::id());
     let mut worlds = 0;
@@ -84,7 +119,7 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
         worlds += 1;
         Session::start(Options {
             state: state.path().join(worlds.to_string()),
-            course: folder.clone(),
+            course: folder.map(Path::to_owned),
             unit: Some(unit.to_owned()),
             learner: Some("grader".to_owned()),
             seed: Some(seed.to_owned()),
@@ -93,18 +128,15 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
         })
     };
     let mut grades = Vec::new();
-    for file in arguments.get_many::<PathBuf>("FILE").into_iter().flatten() {
+    for file in files {
         // One file that is broken is no reason not to grade the others.
         grades.push(match std::fs::read(file) {
-            Ok(bytes) => grade(file, &bytes, &course, &mut open),
+            Ok(bytes) => grade(file, &bytes, course, &mut open),
             Err(error) => submission::unreadable(file, &kernel::Error::from_io("read", file.display(), &error)),
         });
     }
-    class::mark_copies(&mut grades);
     super::forget_worlds(&prefix);
-    let format = arguments.get_one::<String>("format").map_or("table", String::as_str);
-    print!("{}", shown(&grades, format));
-    Ok(exit_code(&grades))
+    Ok(grades)
 }
 
 /// What the command ends with.

@@ -16,8 +16,8 @@ use crate::kernel::{self, poll};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The grades of `files`, in their order; `jobs` at a time, each within `limit`.
-pub(super) fn grade_all(files: &[PathBuf], course: Option<&Path>, jobs: usize, limit: Duration) -> Result<Vec<Grade>, Error> {
-    let failed = |what: &'static str| move |error: std::io::Error| kernel::Error::from_io(what, "for grading a class", &error);
+pub fn grade_all(files: &[PathBuf], course: Option<&Path>, jobs: usize, limit: Duration) -> Result<Vec<Grade>, Error> {
+    let failed = |what: &'static str| move |error: std::io::Error| kernel::Error::from_io(what, "for grading", &error);
     let program = std::env::current_exe().map_err(failed("find this program"))?;
     // What a grader that is ended leaves behind lies in here, and goes with it.
     let scratch = super::super::scratch("bottleship-class-").map_err(failed("mkdir"))?;
@@ -57,7 +57,7 @@ impl Grader<'_> {
 
     fn result(&self, file: &Path) -> Result<Grade, String> {
         let mut command = Command::new(self.program);
-        command.args(["grade", "--format", "json"]).arg(file).env("TMPDIR", self.scratch);
+        command.args(["grade", "--here", "--format", "json"]).arg(file).env("TMPDIR", self.scratch);
         if let Some(course) = self.course {
             command.arg("--course").arg(course);
         }
