@@ -21,6 +21,7 @@ pub mod make;
 pub mod names;
 pub mod overlay;
 pub mod pack;
+mod platform;
 pub mod save;
 pub mod sparse;
 pub mod spec;

@@ -35,6 +35,17 @@ pub fn document(body: &Bytes) -> Result<Value, Fault> {
     if value.is_object() { Ok(value) } else { Err(Fault::bad("invalid JSON: an object is expected")) }
 }
 
+/// A JSON body, which must be there.
+///
+/// # Errors
+/// It is none.
+pub fn required(body: &Bytes) -> Result<Value, Fault> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Fault::bad("invalid JSON: got EOF while reading request body"));
+    }
+    document(body)
+}
+
 /// A number of the query.
 ///
 /// # Errors
@@ -71,6 +82,10 @@ pub async fn inspect(State(engine): Here, version: Version, Path(name): Path<Str
             if version < ALIASES_ALONE {
                 with_short_id(&mut shown["NetworkSettings"]["Networks"], container.short());
             }
+            if version < NO_KERNEL_MEMORY {
+                shown["HostConfig"]["KernelMemory"] = json!(0);
+                shown["HostConfig"]["KernelMemoryTCP"] = json!(0);
+            }
             Ok(Json(shown))
         })
         .await
@@ -78,6 +93,9 @@ pub async fn inspect(State(engine): Here, version: Version, Path(name): Path<Str
 
 /// Since then `Aliases` are what was asked for, and `DNSNames` all names.
 const ALIASES_ALONE: Version = Version(1, 45);
+
+/// Until then there were limits of the kernel's own memory, which no engine of today sets.
+const NO_KERNEL_MEMORY: Version = Version(1, 42);
 
 /// Before [`ALIASES_ALONE`] the short id was among the aliases in every network that has names: docker-compose 1 looks for it there.
 fn with_short_id(networks: &mut Value, short: &str) {
@@ -223,7 +241,7 @@ async fn pruned(engine: &Arc<Engine>, filters: &Filters, until: Option<i64>) -> 
 /// `POST /containers/ID/update`.
 pub async fn update(State(engine): Here, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Fault> {
     let container = engine.containers.find(&name)?;
-    let wish = document(&body)?;
+    let wish = required(&body)?;
     let warnings = apart(async move { engine.update(&container, &wish).await }).await?;
     Ok(Json(json!({"Warnings": if warnings.is_empty() { Value::Null } else { json!(warnings) }})))
 }

@@ -31,7 +31,7 @@ pub fn flag(asked: &HashMap<String, String>, name: &str) -> bool {
 }
 
 /// `GET /images/json`.
-pub async fn list(State(engine): State<Arc<Engine>>, Query(asked): Asked) -> Result<Json<Value>, Fault> {
+pub async fn list(State(engine): State<Arc<Engine>>, version: Version, Query(asked): Asked) -> Result<Json<Value>, Fault> {
     let filters = Filters::read(asked.get("filters").map(String::as_str), &LIST_FILTERS)?;
     engine
         .work(move |engine| {
@@ -45,7 +45,9 @@ pub async fn list(State(engine): State<Arc<Engine>>, Query(asked): Asked) -> Res
             let named = |image: &Image| patterns.is_empty() || !(image.tags.is_empty() && image.digests.is_empty());
             let listed: Result<Vec<Value>, Fault> =
                 images.iter().filter(|image| named(image)).map(|image| summary(engine, image)).collect();
-            Ok(Json(Value::Array(listed?)))
+            let mut listed = listed?;
+            listed.iter_mut().for_each(|shown| with_virtual_size(shown, version));
+            Ok(Json(Value::Array(listed)))
         })
         .await
 }
@@ -168,6 +170,7 @@ async fn inspect(engine: &Arc<Engine>, name: String, version: Version) -> Result
         .work(move |engine| {
             let mut shown = details(engine, &engine.store.find(&name, &engine.platform)?)?;
             as_of(&mut shown, version);
+            with_virtual_size(&mut shown, version);
             Ok(Json(shown).into_response())
         })
         .await
@@ -177,6 +180,16 @@ async fn inspect(engine: &Arc<Engine>, name: String, version: Version) -> Result
 const NO_CONTAINER: Version = Version(1, 45);
 /// Until then an image's configuration had all that a container's has.
 const OWN_CONFIG: Version = Version(1, 50);
+
+/// Until then the size of an image with all its layers was told twice.
+const ONE_SIZE: Version = Version(1, 44);
+
+/// Adds `VirtualSize`, by which clients of older versions count.
+pub fn with_virtual_size(shown: &mut Value, version: Version) {
+    if version < ONE_SIZE {
+        shown["VirtualSize"] = shown["Size"].clone();
+    }
+}
 
 /// Adds what clients of older versions look for. Members of a container that no image has are empty.
 fn as_of(shown: &mut Value, version: Version) {

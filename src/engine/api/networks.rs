@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use super::containers::{apart, document};
+use super::containers::{apart, document, required};
 use crate::engine::Engine;
 use crate::engine::container::config::{Texts, read};
 use crate::engine::error::Fault;
@@ -73,10 +73,20 @@ pub async fn all(State(engine): Here, Query(asked): Asked) -> Result<Json<Value>
 }
 
 /// `GET /networks/NAME`.
-pub async fn inspect(State(engine): Here, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+pub async fn inspect(State(engine): Here, Path(name): Path<String>, Query(asked): Asked) -> Result<Json<Value>, Fault> {
+    if let Some(wrong) = asked.get("verbose").filter(|text| !BOOLEANS.contains(&text.as_str())) {
+        return Err(Fault::bad(format!("invalid value for verbose: {wrong}: strconv.ParseBool: parsing \"{wrong}\": invalid syntax")));
+    }
     let network = engine.networks.find(&name)?;
+    // All networks of one machine have this scope.
+    if asked.get("scope").is_some_and(|scope| !["", "local"].contains(&scope.as_str())) {
+        return Err(Fault::not_found(format!("network {name} not found")));
+    }
     Ok(Json(network.json(&Value::Object(engine.members(&network)))))
 }
+
+/// What Go reads as true or false, and nothing.
+const BOOLEANS: [&str; 13] = ["", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
 /// `POST /networks/create`.
 pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault> {
@@ -239,10 +249,15 @@ pub async fn prune(State(engine): Here, Query(asked): Asked) -> Result<Json<Valu
         .await
 }
 
+/// The container that is to be connected or disconnected.
+fn named(wish: &Value) -> Result<&str, Fault> {
+    wish["Container"].as_str().filter(|name| !name.is_empty()).ok_or_else(|| Fault::bad("invalid name or ID supplied: \"\""))
+}
+
 /// `POST /networks/NAME/connect`.
 pub async fn connect(State(engine): Here, Path(name): Path<String>, body: Bytes) -> Result<StatusCode, Fault> {
-    let wish = document(&body)?;
-    let container = engine.containers.find(wish["Container"].as_str().unwrap_or_default())?;
+    let wish = required(&body)?;
+    let container = engine.containers.find(named(&wish)?)?;
     let endpoint = crate::engine::container::network::asked(&wish["EndpointConfig"])?;
     apart(async move { engine.connect_network(&container, &name, endpoint).await }).await?;
     Ok(StatusCode::OK)
@@ -250,8 +265,8 @@ pub async fn connect(State(engine): Here, Path(name): Path<String>, body: Bytes)
 
 /// `POST /networks/NAME/disconnect`.
 pub async fn disconnect(State(engine): Here, Path(name): Path<String>, body: Bytes) -> Result<StatusCode, Fault> {
-    let wish = document(&body)?;
-    let container = engine.containers.find(wish["Container"].as_str().unwrap_or_default())?;
+    let wish = required(&body)?;
+    let container = engine.containers.find(named(&wish)?)?;
     apart(async move { engine.disconnect_network(&container, &name).await }).await?;
     Ok(StatusCode::OK)
 }

@@ -239,7 +239,8 @@ fn one_way(
 
 /// `POST /containers/ID/resize` and `POST /exec/ID/resize` say the size so.
 fn size(asked: &HashMap<String, String>) -> Result<(u16, u16), Fault> {
-    Ok((number(asked, "w")?.unwrap_or(0), number(asked, "h")?.unwrap_or(0)))
+    let side = |name: &str| number(asked, name)?.ok_or_else(|| Fault::bad(format!("invalid value \"\" for {name}")));
+    Ok((side("w")?, side("h")?))
 }
 
 /// `POST /containers/ID/resize`.

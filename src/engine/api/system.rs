@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::body::{Lines, Teller};
-use super::{NEWEST, OLDEST, images, json_lines};
+use super::{NEWEST, OLDEST, Version, images, json_lines};
 use crate::engine::Engine;
 use crate::engine::config::Config;
 use crate::engine::container::state::Status;
@@ -131,14 +131,15 @@ fn architecture() -> &'static str {
 }
 
 /// `GET /system/df`.
-pub async fn usage(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, Fault> {
+pub async fn usage(State(engine): State<Arc<Engine>>, version: Version) -> Result<Json<Value>, Fault> {
     engine
-        .work(|engine| {
+        .work(move |engine| {
             let images = engine.store.images(&engine.platform)?;
             let usage = engine.store.usage()?.layers;
             let users: Vec<String> = engine.containers.all().iter().map(|container| container.record().image).collect();
             let mut listed: Vec<Value> = images.iter().map(|image| images::summary(engine, image)).collect::<Result<_, _>>()?;
             for (line, shared) in listed.iter_mut().zip(shared_sizes(&images, &usage)) {
+                images::with_virtual_size(line, version);
                 line["SharedSize"] = json!(shared);
                 line["Containers"] = json!(users.iter().filter(|image| line["Id"] == **image).count());
             }

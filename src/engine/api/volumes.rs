@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Version;
-use super::containers::document;
+use super::containers::required;
 use super::images::flag;
 use crate::engine::Engine;
 use crate::engine::container::config::{Texts, read};
@@ -57,7 +57,7 @@ struct Wish {
 
 /// `POST /volumes/create`.
 pub async fn create(State(engine): Here, body: Bytes) -> Result<Response, Fault> {
-    let wish: Wish = read(&document(&body)?)?;
+    let wish: Wish = read(&required(&body)?)?;
     engine
         .work(move |engine| {
             let volume = engine.make_volume(Some(wish.name.as_str()), &wish.driver, wish.labels, wish.driver_opts)?;

@@ -79,9 +79,12 @@ fn shared_network(config: &Config, host: &HostConfig) -> Result<(), Fault> {
     let conflicts = [
         (!config.hostname.is_empty(), "hostname and the network mode"),
         (some(&host.links), "container type network can't be used with links. This would result in undefined behavior"),
-        (!host.dns.is_empty(), "dns and the network mode"),
+        (some(&host.dns), "dns and the network mode"),
         (some(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
-        (!host.port_bindings.is_empty() || host.publish_all_ports, "port publishing and the container type network mode"),
+        (
+            host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()) || host.publish_all_ports,
+            "port publishing and the container type network mode",
+        ),
         (config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty()), "port exposing and the container type network mode"),
     ];
     match conflicts.iter().find(|(is, _)| *is) {
@@ -103,7 +106,7 @@ fn addresses(host: &HostConfig) -> Result<(), Fault> {
             return Err(Fault::bad(format!("invalid IP address in add-host: {address:?}")));
         }
     }
-    for (port, bindings) in &host.port_bindings {
+    for (port, bindings) in host.port_bindings.iter().flatten() {
         ports::number(port)?;
         if let Some(wrong) = bindings.iter().flatten().find(|binding| ports::range(&binding.host_port).is_none()) {
             return Err(Fault::bad(format!("invalid port specification: {:?}", wrong.host_port)));

@@ -118,7 +118,7 @@ pub struct Mount {
     pub tmpfs_options: Option<Value>,
 }
 
-/// What the container may use of the machine.
+/// What the container may use of the machine. A list is `null` where the request was silent and `[]` where it said so, as dockerd shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct HostConfig {
@@ -127,7 +127,7 @@ pub struct HostConfig {
     pub container_id_file: String,
     pub log_config: LogConfig,
     pub network_mode: String,
-    pub port_bindings: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
     pub volume_driver: String,
@@ -138,9 +138,9 @@ pub struct HostConfig {
     pub cap_add: Option<Vec<String>>,
     pub cap_drop: Option<Vec<String>>,
     pub cgroupns_mode: String,
-    pub dns: Vec<String>,
-    pub dns_options: Vec<String>,
-    pub dns_search: Vec<String>,
+    pub dns: Option<Vec<String>>,
+    pub dns_options: Option<Vec<String>>,
+    pub dns_search: Option<Vec<String>>,
     pub extra_hosts: Option<Vec<String>>,
     pub group_add: Option<Vec<String>>,
     pub ipc_mode: String,
@@ -169,20 +169,20 @@ pub struct HostConfig {
     pub nano_cpus: i64,
     pub cgroup_parent: String,
     pub blkio_weight: u16,
-    pub blkio_weight_device: Vec<Value>,
-    pub blkio_device_read_bps: Vec<Value>,
-    pub blkio_device_write_bps: Vec<Value>,
+    pub blkio_weight_device: Option<Vec<Value>>,
+    pub blkio_device_read_bps: Option<Vec<Value>>,
+    pub blkio_device_write_bps: Option<Vec<Value>>,
     #[serde(rename = "BlkioDeviceReadIOps")]
-    pub blkio_device_read_iops: Vec<Value>,
+    pub blkio_device_read_iops: Option<Vec<Value>>,
     #[serde(rename = "BlkioDeviceWriteIOps")]
-    pub blkio_device_write_iops: Vec<Value>,
+    pub blkio_device_write_iops: Option<Vec<Value>>,
     pub cpu_period: i64,
     pub cpu_quota: i64,
     pub cpu_realtime_period: i64,
     pub cpu_realtime_runtime: i64,
     pub cpuset_cpus: String,
     pub cpuset_mems: String,
-    pub devices: Vec<DeviceMapping>,
+    pub devices: Option<Vec<DeviceMapping>>,
     pub device_cgroup_rules: Option<Vec<String>>,
     pub device_requests: Option<Vec<Value>>,
     pub memory_reservation: i64,
@@ -196,13 +196,34 @@ pub struct HostConfig {
     pub io_maximum_iops: u64,
     #[serde(rename = "IOMaximumBandwidth")]
     pub io_maximum_bandwidth: u64,
-    pub ulimits: Vec<Ulimit>,
+    pub ulimits: Option<Vec<Ulimit>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mounts: Option<Vec<Mount>>,
     pub masked_paths: Option<Vec<String>>,
     pub readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
+}
+
+impl Config {
+    /// Leaves out what dockerd does not show where it is empty.
+    pub fn without_empty(mut self) -> Self {
+        drop(self.exposed_ports.take_if(|ports| ports.is_empty()));
+        drop(self.shell.take_if(|shell| shell.is_empty()));
+        self
+    }
+}
+
+impl HostConfig {
+    /// Leaves out what dockerd does not show where it is empty.
+    pub fn without_empty(mut self) -> Self {
+        for texts in [&mut self.annotations, &mut self.storage_opt, &mut self.tmpfs, &mut self.sysctls] {
+            drop(texts.take_if(|texts| texts.is_empty()));
+        }
+        drop(self.mounts.take_if(|mounts| mounts.is_empty()));
+        drop(self.links.take_if(|links| links.is_empty()));
+        self
+    }
 }
 
 /// A command is a list of words, or one text, which is one word.
@@ -257,7 +278,30 @@ mod tests {
         assert_eq!((config.image.as_str(), config.cmd, config.entrypoint), ("a", None, Some(vec!["sh".to_owned()])));
         assert!(read::<Config>(&json!({"Tty": "yes"})).unwrap_err().message.starts_with("invalid JSON: invalid type: string \"yes\""));
         let host: HostConfig = read(&json!({"PortBindings": {"80/tcp": null, "81/tcp": [{"HostPort": "8081"}]}, "Binds": null})).unwrap();
-        assert_eq!(host.port_bindings.len(), 2);
+        assert_eq!(host.port_bindings.unwrap().len(), 2);
         assert_eq!(host.binds, None);
+    }
+
+    #[test]
+    fn lists_are_shown_as_they_were_asked_for() {
+        let shown = |asked: Value| json!(read::<HostConfig>(&asked).unwrap().without_empty());
+        let silent = shown(json!({"Dns": null}));
+        let lists =
+            ["Dns", "DnsOptions", "DnsSearch", "Devices", "Ulimits", "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteIOps"];
+        for list in lists.into_iter().chain(["PortBindings", "Links", "CapAdd", "GroupAdd"]) {
+            assert_eq!(silent.get(list), Some(&Value::Null), "{list}");
+        }
+        for list in lists {
+            assert_eq!(shown(json!({list: []}))[list], json!([]), "{list}");
+        }
+        assert_eq!(shown(json!({"PortBindings": {}, "Links": []}))["PortBindings"], json!({}));
+        assert_eq!(shown(json!({"Links": []}))["Links"], Value::Null);
+        for absent in ["Tmpfs", "Sysctls", "StorageOpt", "Annotations"] {
+            assert_eq!(shown(json!({absent: {}})).get(absent), None, "{absent}");
+            assert_eq!(shown(json!({absent: {"a": "b"}}))[absent], json!({"a": "b"}));
+        }
+        assert_eq!(shown(json!({"Mounts": []})).get("Mounts"), None);
+        let config = read::<Config>(&json!({"ExposedPorts": {}, "Shell": [], "OnBuild": []})).unwrap().without_empty();
+        assert_eq!((config.exposed_ports, config.shell, config.on_build), (None, None, Some(Vec::new())));
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
     /// # Errors
     /// There is no such image, or none for the platform; the name is taken, or the request makes no sense.
     pub fn create(&self, name: Option<&str>, platform: Option<&Platform>, request: &Value) -> Result<Made, Fault> {
-        let (config, host): (Config, HostConfig) = (read(request)?, host_config(request)?);
+        let (config, host): (Config, HostConfig) = (read::<Config>(request)?.without_empty(), host_config(request)?.without_empty());
         let wanted = name.filter(|name| !name.is_empty()).map(names::check).transpose()?;
         checks::request(&config, &host)?;
         // Whoever brings an image in or removes one waits until the record protects ours.
@@ -45,6 +45,7 @@ impl Engine {
         if !self.has_cgroups() {
             warnings.extend(resources::discard(&mut host)?);
         }
+        warnings.extend(platform.is_none().then(|| foreign(&image.config.platform)).flatten());
         spec::check(&host)?;
         self.linked(host.links.as_deref())?;
         self.check_joined(&host)?;
@@ -198,6 +199,14 @@ impl Engine {
         }
         mounts::points(self, &container.record())
     }
+}
+
+/// What dockerd says of an image for another machine that nobody has asked for.
+fn foreign(image: &Platform) -> Option<String> {
+    let host = Platform::detected();
+    (!image.is_native_to(&host)).then(|| {
+        format!("The requested image's platform ({image}) does not match the detected host platform ({host}) and no specific platform was requested")
+    })
 }
 
 fn host_config(request: &Value) -> Result<HostConfig, Fault> {

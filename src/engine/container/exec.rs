@@ -144,6 +144,7 @@ impl Engine {
             Ok(connection) => Ok(connection),
             Err(failed) => {
                 self.execs.change(&exec.id, |exec| exec.exit_code = Some(failed.code));
+                container.live().execs.retain(|one| *one != exec.id);
                 container.tell();
                 Err(failed.fault)
             }

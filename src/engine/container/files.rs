@@ -148,28 +148,28 @@ impl Engine {
     fn resolver_text(&self, record: &Record) -> String {
         let own = fs::read(Path::new("/etc/resolv.conf")).unwrap_or_default();
         let host = &record.host;
+        let (dns_options, dns_search) = (host.dns_options.as_deref().unwrap_or_default(), host.dns_search.as_deref().unwrap_or_default());
         let values = |key: &str| -> Vec<String> {
             own.lines().filter_map(|line| line.trim().strip_prefix(key)).map(|value| value.trim().to_owned()).collect()
         };
         if let Some(internal) = self.internal_resolver(record) {
-            let options =
-                if host.dns_options.is_empty() { "ndots:0".to_owned() } else { format!("ndots:0 {}", host.dns_options.join(" ")) };
-            let search = if host.dns_search.is_empty() { values("search ") } else { host.dns_search.clone() };
+            let options = if dns_options.is_empty() { "ndots:0".to_owned() } else { format!("ndots:0 {}", dns_options.join(" ")) };
+            let search = if dns_search.is_empty() { values("search ") } else { dns_search.to_owned() };
             let search = if search.is_empty() { String::new() } else { format!("search {}\n", search.join(" ")) };
             return format!("nameserver {internal}\n{search}options {options}\n");
         }
         let dns = self.name_servers(record);
-        if dns.is_empty() && host.dns_search.is_empty() && host.dns_options.is_empty() {
+        if dns.is_empty() && dns_search.is_empty() && dns_options.is_empty() {
             return own;
         }
         let servers = if dns.is_empty() { values("nameserver ") } else { dns };
-        let search = if host.dns_search.is_empty() { values("search ") } else { host.dns_search.clone() };
+        let search = if dns_search.is_empty() { values("search ") } else { dns_search.to_owned() };
         let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
         if !search.is_empty() && search != ["."] {
             text.push_str(&format!("search {}\n", search.join(" ")));
         }
-        if !host.dns_options.is_empty() {
-            text.push_str(&format!("options {}\n", host.dns_options.join(" ")));
+        if !dns_options.is_empty() {
+            text.push_str(&format!("options {}\n", dns_options.join(" ")));
         }
         text
     }

@@ -83,11 +83,16 @@ impl Engine {
         let any =
             |key: &str, fits: &dyn Fn(&str) -> bool| filters.values(key).is_empty() || filters.values(key).iter().any(|value| fits(value));
         let exited = |value: &str| record.state.status == Status::Exited && value.parse() == Ok(record.state.exit_code);
-        let exposed: Vec<&String> = record.config.exposed_ports.iter().flatten().map(|(port, _)| port).collect();
-        let published: Vec<&String> = record.host.port_bindings.keys().collect();
-        let port = |value: &str, all: &[&String]| {
-            let (number, kind) = value.split_once('/').unwrap_or((value, "tcp"));
-            all.iter().any(|port| **port == format!("{number}/{kind}"))
+        let exposed: Vec<String> = record.config.exposed_ports.iter().flatten().map(|(port, _)| port.clone()).collect();
+        // The port of the host that was asked for; one of the engine's choice is not known by number, as with dockerd.
+        let bindings = record.host.port_bindings.iter().flatten().flat_map(|(port, all)| all.iter().flatten().map(move |one| (port, one)));
+        let kind = |port: &str| port.split_once('/').map_or("tcp", |(_, kind)| kind).to_owned();
+        let published: Vec<String> = bindings.map(|(port, one)| format!("{}/{}", one.host_port, kind(port))).collect();
+        let port = |value: &str, all: &[String]| {
+            let (numbers, kind) = value.split_once('/').unwrap_or((value, "tcp"));
+            let Some((first, last)) = ports::range(numbers).filter(|(first, _)| *first > 0) else { return false };
+            let within = |number: &str| number.parse::<u16>().is_ok_and(|number| (first..=last).contains(&number));
+            all.iter().filter_map(|port| port.split_once('/')).any(|(number, own)| own == kind && within(number))
         };
         Ok(any("status", &|value| status == value)
             && any("name", &|value| named(&record.name, value))
@@ -161,6 +166,13 @@ fn judged(filters: &Filters) -> Result<(), Fault> {
     }
     if let Some(wrong) = filters.values("exited").iter().find(|code| code.parse::<i32>().is_err()) {
         return Err(Fault::bad(format!("invalid filter 'exited={wrong}'")));
+    }
+    for key in ["publish", "expose"] {
+        let numbers = |value: &str| value.split_once('/').map_or(value, |(numbers, _)| numbers).to_owned();
+        let wrong = filters.values(key).iter().find(|value| ports::range(&numbers(value)).is_none_or(|(first, _)| first == 0));
+        if let Some(wrong) = wrong {
+            return Err(Fault::bad(format!("invalid filter '{key}={wrong}'")));
+        }
     }
     filters.flag("is-task").map(drop)
 }

@@ -31,14 +31,14 @@ const ATTEMPTS: usize = 16;
 /// A port or an address is none.
 pub fn wanted(record: &Record) -> Result<Vec<(String, PortBinding)>, Fault> {
     let mut all = Vec::new();
-    for (port, bindings) in &record.host.port_bindings {
+    for (port, bindings) in record.host.port_bindings.iter().flatten() {
         number(port)?;
         let bindings = bindings.clone().filter(|bindings| !bindings.is_empty()).unwrap_or_else(|| vec![PortBinding::default()]);
         all.extend(bindings.into_iter().map(|binding| (port.clone(), binding)));
     }
     if record.host.publish_all_ports {
         let exposed = record.config.exposed_ports.iter().flatten().map(|(port, _)| port);
-        let missing = exposed.filter(|port| !record.host.port_bindings.contains_key(*port));
+        let missing = exposed.filter(|port| !record.host.port_bindings.as_ref().is_some_and(|ports| ports.contains_key(*port)));
         all.extend(missing.map(|port| (port.clone(), PortBinding::default())));
     }
     Ok(all)

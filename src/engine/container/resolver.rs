@@ -22,7 +22,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 impl Engine {
     /// The name servers that a container was given, or that all are given. None: those of the host.
     pub fn name_servers(&self, record: &Record) -> Vec<String> {
-        if record.host.dns.is_empty() { self.config.dns.clone() } else { record.host.dns.clone() }
+        record.host.dns.clone().filter(|dns| !dns.is_empty()).unwrap_or_else(|| self.config.dns.clone())
     }
 
     /// The resolver that a container asks; `None` where the host's own is asked.

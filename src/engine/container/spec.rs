@@ -64,7 +64,7 @@ pub fn check(host: &HostConfig) -> Result<(), Fault> {
     capabilities(host)?;
     security(host)?;
     rlimits(host, &BTreeMap::new())?;
-    for device in &host.devices {
+    for device in host.devices.iter().flatten() {
         if !Path::new(&device.path_on_host).exists() {
             return Err(Fault::bad(format!(
                 "error gathering device information while adding custom device \"{}\": no such file or directory",
@@ -184,10 +184,11 @@ fn rlimits(host: &HostConfig, usual: &BTreeMap<String, (i64, i64)>) -> Result<Ve
         let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
         Ok(json!({"type": kind, "hard": number(limit.hard), "soft": number(limit.soft)}))
     };
-    let own = |name: &String| host.ulimits.iter().any(|limit| limit.name == *name);
+    let asked = host.ulimits.as_deref().unwrap_or_default();
+    let own = |name: &String| asked.iter().any(|limit| limit.name == *name);
     let usual = usual.iter().filter(|(name, _)| !own(name));
     let usual: Vec<Ulimit> = usual.map(|(name, (soft, hard))| Ulimit { name: name.clone(), soft: *soft, hard: *hard }).collect();
-    host.ulimits.iter().chain(&usual).map(one).collect()
+    asked.iter().chain(&usual).map(one).collect()
 }
 
 /// The environment: what every container has, then what it is told.
@@ -331,7 +332,7 @@ fn device_rules(host: &HostConfig) -> Result<Vec<Value>, Fault> {
         return Ok(vec![json!({"allow": true, "access": "rwm"})]);
     }
     let mut rules = vec![json!({"allow": false, "access": "rwm"})];
-    for mapping in &host.devices {
+    for mapping in host.devices.iter().flatten() {
         let device = device::look(Path::new(&mapping.path_on_host))?;
         let access = if mapping.cgroup_permissions.is_empty() { "rwm" } else { &mapping.cgroup_permissions };
         rules.push(json!({"allow": true, "type": device.kind, "major": device.major, "minor": device.minor, "access": access}));
@@ -353,7 +354,7 @@ fn device_rule(text: &str) -> Option<Value> {
 
 fn devices(host: &HostConfig) -> Result<Vec<Value>, Fault> {
     let mut all = Vec::new();
-    for mapping in &host.devices {
+    for mapping in host.devices.iter().flatten() {
         let device = device::look(Path::new(&mapping.path_on_host))?;
         let path = if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
         all.push(json!({"path": path, "type": device.kind, "major": device.major, "minor": device.minor, "fileMode": device.mode, "uid": 0, "gid": 0}));

@@ -21,16 +21,20 @@ impl Engine {
     /// Never for one that does not run; its cgroup cannot be read.
     pub async fn stats(self: &Arc<Self>, container: &Arc<Container>, before: Option<&Value>) -> Result<Value, Fault> {
         let (record, empty) = (container.record(), json!({}));
+        // Clients subtract: there are figures also where nothing was measured.
+        let nothing = json!({
+            "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
+            "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
+        });
         let zero = "0001-01-01T00:00:00Z";
         if !record.state.is_running() {
             return Ok(json!({
-                "read": zero, "preread": zero, "pids_stats": empty, "blkio_stats": empty, "num_procs": 0, "storage_stats": empty,
-                "cpu_stats": {"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}, "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0}},
-                "precpu_stats": empty, "memory_stats": empty, "name": format!("/{}", record.name), "id": record.id,
+                "read": zero, "preread": zero, "pids_stats": empty, "blkio_stats": self.blocks(&Value::Null), "num_procs": 0, "storage_stats": empty,
+                "cpu_stats": nothing, "precpu_stats": nothing, "memory_stats": empty, "name": format!("/{}", record.name), "id": record.id,
             }));
         }
         let (used, ooms) = self.with_cgroup(container, |cgroup| Ok((cgroup.stats()?, cgroup.ooms()))).await?;
-        let precpu = before.map_or_else(|| json!({}), |before| before["cpu_stats"].clone());
+        let precpu = before.map_or(nothing, |before| before["cpu_stats"].clone());
         let preread = before.map_or_else(|| json!(zero), |before| before["read"].clone());
         let pids = &used["pids"];
         let limit = if pids["limit"] == 0 { json!(u64::MAX) } else { pids["limit"].clone() };

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+pub use super::platform::Platform;
 use crate::oci::digest::Digest;
 
 /// Media types: what the bytes behind a descriptor are.
@@ -94,77 +95,6 @@ impl Descriptor {
             artifact_type: None,
             data: None,
         }
-    }
-}
-
-/// What an image runs on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Platform {
-    /// The processor, in Go's words: `amd64`, `arm64`.
-    #[serde(default)]
-    pub architecture: String,
-    /// The operating system: `linux`.
-    #[serde(default)]
-    pub os: String,
-    /// The variant of the processor: `v7`, `v8`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-    /// The version of the operating system (Windows).
-    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
-    pub os_version: Option<String>,
-    /// Features of the operating system (Windows).
-    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty")]
-    pub os_features: Vec<String>,
-}
-
-impl Platform {
-    /// This machine's.
-    pub fn here() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        let variant = (architecture == "arm").then(|| "v7".to_owned());
-        Platform { architecture: architecture.to_owned(), os: "linux".to_owned(), variant, ..Platform::default() }
-    }
-
-    /// Reads `os/architecture[/variant]`, or one word that is either.
-    pub fn read(text: &str) -> Option<Self> {
-        let here = Platform::here();
-        let normal = |architecture: &str| match architecture {
-            "x86_64" | "x86-64" => "amd64".to_owned(),
-            "aarch64" => "arm64".to_owned(),
-            "i386" => "386".to_owned(),
-            "armhf" => "arm".to_owned(),
-            other => other.to_owned(),
-        };
-        let mut parts = text.split('/').map(str::to_ascii_lowercase);
-        let (first, second, variant) = (parts.next()?, parts.next(), parts.next());
-        if parts.next().is_some() || first.is_empty() {
-            return None;
-        }
-        Some(match second {
-            Some(architecture) => Platform { os: first, architecture: normal(&architecture), variant, ..Platform::default() },
-            None if ["linux", "windows", "darwin", "freebsd"].contains(&first.as_str()) => Platform { os: first, ..here },
-            None => Platform { architecture: normal(&first), ..here },
-        })
-    }
-
-    /// Whether an image for `self` runs on `machine`. A missing variant fits all (`v8` is what `arm64` means).
-    pub fn runs_on(&self, machine: &Platform) -> bool {
-        let variant = |platform: &Platform| platform.variant.clone().filter(|one| !(platform.architecture == "arm64" && one == "v8"));
-        let (own, others) = (variant(self), variant(machine));
-        self.os == machine.os && self.architecture == machine.architecture && (own.is_none() || others.is_none() || own == others)
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 

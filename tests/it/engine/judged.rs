@@ -210,6 +210,9 @@ fn keys_that_detach_are_read_as_docker_py_writes_them() {
         let said = refused(&here, "/containers/held/exec", &json!({"Cmd": ["true"], key: "x-y"}), 400);
         assert_eq!(said, "Invalid detach keys (x-y) provided", "{key}");
     }
+    // One that could not be begun is over: the container does not list it any more.
+    here.fails(&["exec", "held", "nosuch"], 127);
+    assert_eq!(here.engine.json("/containers/held/json")["ExecIDs"], Value::Null);
 }
 
 #[test]
@@ -256,4 +259,128 @@ fn the_last_results_of_a_health_check_outlive_the_container() {
         "{again}"
     );
     assert_eq!(here.said(&["inspect", "-f", "{{.State.Running}}", "well"]), "true\n");
+}
+
+#[test]
+fn lists_that_a_request_leaves_out_are_null_and_empty_ones_are_empty() {
+    if !docker("lists_that_a_request_leaves_out_are_null_and_empty_ones_are_empty") {
+        return;
+    }
+    let here = Confined::start();
+    let shown = |host: Value| {
+        let (status, said) = send(&here, "/containers/create", &json!({"Image": "base:1", "Cmd": ["true"], "HostConfig": host}));
+        assert_eq!(status, 201, "{said}");
+        let id = serde_json::from_str::<Value>(&said).expect("a document")["Id"].as_str().expect("an id").to_owned();
+        here.engine.json(&format!("/containers/{id}/json"))["HostConfig"].take()
+    };
+    let lists =
+        ["Dns", "DnsOptions", "DnsSearch", "Devices", "Ulimits", "BlkioWeightDevice", "CapAdd", "CapDrop", "GroupAdd", "ExtraHosts"];
+    let silent = shown(json!({"NetworkMode": "none"}));
+    let empty: Value = lists.iter().map(|list| ((*list).to_owned(), json!([]))).collect::<serde_json::Map<_, _>>().into();
+    let said = shown(empty);
+    for list in lists {
+        assert_eq!((silent.get(list), &said[list]), (Some(&Value::Null), &json!([])), "{list}");
+    }
+    assert_eq!(silent["PortBindings"], Value::Null);
+    // The engine's record keeps them apart, too.
+    assert_eq!(shown(json!({"PortBindings": {}, "Links": [], "Tmpfs": {}}))["PortBindings"], json!({}));
+}
+
+#[test]
+fn an_image_for_another_machine_is_warned_of_unless_it_was_asked_for() {
+    if !docker("an_image_for_another_machine_is_warned_of_unless_it_was_asked_for") {
+        return;
+    }
+    let here = Confined::start();
+    let tar = here.engine.path("tree.tar");
+    let tree = here.engine.path("tree");
+    fs::create_dir_all(&tree).expect("make a folder");
+    here.engine.sandbox.program("tar").args(["-C", &text(&tree), "-cf", &text(&tar), "."]).succeeds();
+    here.engine.ours(&["import", "--platform", "linux/s390x", "-c", "CMD [\"/hello\"]", &text(&tar), "far:1"]).succeeds();
+    let warnings = |query: &str, image: &str| {
+        let (status, said) = send(&here, &format!("/containers/create{query}"), &json!({"Image": image, "Cmd": ["true"]}));
+        assert_eq!(status, 201, "{said}");
+        serde_json::from_str::<Value>(&said).expect("a document")["Warnings"].take()
+    };
+    let told = warnings("", "far:1");
+    let told = told[0].as_str().expect("a warning");
+    assert!(told.starts_with("The requested image's platform (linux/s390x) does not match the detected host platform (linux/"), "{told}");
+    assert!(told.ends_with(") and no specific platform was requested"), "{told}");
+    assert_eq!(warnings("?platform=linux/s390x", "far:1"), json!([]));
+    assert_eq!(warnings("", "base:1"), json!([]));
+}
+
+#[test]
+fn what_a_request_must_have_is_asked_for() {
+    if !docker("what_a_request_must_have_is_asked_for") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["create", "--name", "web", "--network", "none", "base:1", "true"]);
+    for path in ["/containers/web/update", "/volumes/create", "/networks/bridge/connect", "/networks/bridge/disconnect"] {
+        assert_eq!(here.engine.refused("POST", path, 400), "invalid JSON: got EOF while reading request body", "{path}");
+    }
+    for path in ["/networks/bridge/connect", "/networks/bridge/disconnect"] {
+        assert_eq!(refused(&here, path, &json!({}), 400), "invalid name or ID supplied: \"\"", "{path}");
+    }
+    assert_eq!(here.engine.refused("POST", "/containers/web/resize?h=5", 400), "invalid value \"\" for w");
+    assert_eq!(here.engine.refused("GET", "/networks/bridge?scope=global", 404), "network bridge not found");
+    assert!(here.engine.refused("GET", "/networks/bridge?verbose=x", 400).starts_with("invalid value for verbose: x"));
+    assert_eq!(here.engine.json("/networks/bridge?scope=local&verbose=1")["Name"], "bridge");
+    assert_eq!(
+        here.engine.refused("GET", "/containers/json?filters=%7B%22publish%22%3A%5B%22x%22%5D%7D", 400),
+        "invalid filter 'publish=x'"
+    );
+}
+
+#[test]
+fn a_filter_for_published_ports_means_those_of_the_host() {
+    if !docker("a_filter_for_published_ports_means_those_of_the_host") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["create", "--name", "web", "--expose", "90", "-p", "18080:80", "base:1", "true"]);
+    here.said(&["create", "--name", "any", "-p", "82", "-p", "18081:81/udp", "base:1", "true"]);
+    let found = |filter: &str| here.said(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}"]);
+    for (filter, names) in [
+        ("publish=18080", "web\n"),
+        ("publish=18080/tcp", "web\n"),
+        ("publish=18000-18100", "web\n"),
+        ("publish=18081/udp", "any\n"),
+        ("publish=80", ""),
+        ("publish=82", ""),
+        ("expose=90", "web\n"),
+        ("expose=85-95", "web\n"),
+    ] {
+        assert_eq!(found(filter), names, "{filter}");
+    }
+}
+
+#[test]
+fn clients_of_older_versions_find_the_members_that_they_count_by() {
+    if !docker("clients_of_older_versions_find_the_members_that_they_count_by") {
+        return;
+    }
+    let here = Confined::start();
+    here.said(&["create", "--name", "web", "--network", "none", "base:1", "true"]);
+    for (version, virtual_size, kernel_memory) in [("1.41", true, true), ("1.43", true, false), ("1.44", false, false)] {
+        let at = |path: &str| here.engine.json(&format!("/v{version}{path}"));
+        for image in [&at("/images/json")[0], &at("/images/base:1/json"), &at("/system/df")["Images"][0]] {
+            let size = image.get("VirtualSize");
+            assert_eq!(size.is_some_and(|size| *size == image["Size"]), virtual_size, "{version}: {image}");
+            assert_eq!(size.is_none(), !virtual_size, "{version}: {image}");
+        }
+        let host = &at("/containers/web/json")["HostConfig"];
+        assert_eq!(host.get("KernelMemory").is_some(), kernel_memory, "{version}");
+    }
+    // Of a container that does not run there are figures to subtract, all of them 0.
+    let stats = here.engine.json("/containers/web/stats?stream=0");
+    for part in ["cpu_stats", "precpu_stats"] {
+        assert_eq!(
+            (&stats[part]["cpu_usage"]["total_usage"], &stats[part]["throttling_data"]["periods"]),
+            (&json!(0), &json!(0)),
+            "{part}"
+        );
+    }
+    assert_eq!(stats["blkio_stats"].get("io_service_bytes_recursive"), Some(&Value::Null));
 }
