@@ -7,6 +7,7 @@ use super::{Stage, terminal};
 use crate::course::Error;
 use crate::course::text::Params;
 use crate::repl::interactive::{flush, mark, prompt_text};
+use crate::repl::typist::Typist as _;
 use crate::ui::{Doc, Face, Text};
 
 impl Stage {
