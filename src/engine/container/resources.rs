@@ -78,6 +78,7 @@ pub fn discard(host: &mut HostConfig) -> Result<Vec<String>, Fault> {
     }
     let pids = host.pids_limit.is_some_and(|limit| limit > 0);
     let cpuset = !host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty();
+    let has = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let asked = [
         (host.memory > 0, "memory limit capabilities or the cgroup is not mounted. Limitation discarded."),
         (
@@ -91,23 +92,11 @@ pub fn discard(host: &mut HostConfig) -> Result<Vec<String>, Fault> {
         (host.cpu_period != 0 || host.cpu_quota != 0, "CPU CFS scheduler. Period/quota discarded."),
         (cpuset, "cpuset or the cgroup is not mounted. Cpuset discarded."),
         (host.blkio_weight > 0, "Block I/O weight or the cgroup is not mounted. Weight discarded."),
-        (!host.blkio_weight_device.is_empty(), "Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."),
-        (
-            !host.blkio_device_read_bps.is_empty(),
-            "BPS Block I/O read limit or the cgroup is not mounted. Block I/O BPS read limit discarded.",
-        ),
-        (
-            !host.blkio_device_write_bps.is_empty(),
-            "BPS Block I/O write limit or the cgroup is not mounted. Block I/O BPS write limit discarded.",
-        ),
-        (
-            !host.blkio_device_read_iops.is_empty(),
-            "IOPS Block read limit or the cgroup is not mounted. Block I/O IOPS read limit discarded.",
-        ),
-        (
-            !host.blkio_device_write_iops.is_empty(),
-            "IOPS Block write limit or the cgroup is not mounted. Block I/O IOPS write limit discarded.",
-        ),
+        (has(&host.blkio_weight_device), "Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."),
+        (has(&host.blkio_device_read_bps), "BPS Block I/O read limit or the cgroup is not mounted. Block I/O BPS read limit discarded."),
+        (has(&host.blkio_device_write_bps), "BPS Block I/O write limit or the cgroup is not mounted. Block I/O BPS write limit discarded."),
+        (has(&host.blkio_device_read_iops), "IOPS Block read limit or the cgroup is not mounted. Block I/O IOPS read limit discarded."),
+        (has(&host.blkio_device_write_iops), "IOPS Block write limit or the cgroup is not mounted. Block I/O IOPS write limit discarded."),
     ];
     (host.memory, host.memory_swap, host.memory_reservation) = (0, 0, 0);
     (host.memory_swappiness, host.oom_kill_disable, host.pids_limit) = (None, None, None);
@@ -121,7 +110,7 @@ pub fn discard(host: &mut HostConfig) -> Result<Vec<String>, Fault> {
         &mut host.blkio_device_read_iops,
         &mut host.blkio_device_write_iops,
     ];
-    of_devices.into_iter().for_each(Vec::clear);
+    of_devices.into_iter().for_each(|list| *list = None);
     Ok(asked.iter().filter(|(is, _)| *is).map(|(_, what)| format!("Your kernel does not support {what}")).collect())
 }
 
@@ -170,7 +159,7 @@ pub fn block_devices(host: &HostConfig) -> Result<Map<String, Value>, Fault> {
             let found = device::look(Path::new(path))?;
             Ok(json!({"major": found.major, "minor": found.minor, told: number}))
         };
-        let entries: Vec<Value> = entries.iter().map(one).collect::<Result<_, Fault>>()?;
+        let entries: Vec<Value> = entries.iter().flatten().map(one).collect::<Result<_, Fault>>()?;
         if !entries.is_empty() {
             all.insert(list.to_owned(), json!(entries));
         }
@@ -247,8 +236,8 @@ mod tests {
     #[test]
     fn limits_of_devices_name_them_by_number() {
         let host = HostConfig {
-            blkio_device_read_bps: vec![json!({"Path": "/dev/null", "Rate": 1024})],
-            blkio_weight_device: vec![json!({"Path": "/dev/zero", "Weight": 200})],
+            blkio_device_read_bps: Some(vec![json!({"Path": "/dev/null", "Rate": 1024})]),
+            blkio_weight_device: Some(vec![json!({"Path": "/dev/zero", "Weight": 200})]),
             ..HostConfig::default()
         };
         assert_eq!(
@@ -256,7 +245,7 @@ mod tests {
             json!({"weightDevice": [{"major": 1, "minor": 5, "weight": 200}], "throttleReadBpsDevice": [{"major": 1, "minor": 3, "rate": 1024}]})
         );
         let refused = |entry: Value| {
-            block_devices(&HostConfig { blkio_device_write_iops: vec![entry], ..HostConfig::default() }).unwrap_err().message
+            block_devices(&HostConfig { blkio_device_write_iops: Some(vec![entry]), ..HostConfig::default() }).unwrap_err().message
         };
         assert!(refused(json!({"Path": "/dev/nosuch", "Rate": 1})).contains("`/dev/nosuch`: ENOENT"));
         assert!(refused(json!({"Path": "/dev/null"})).contains("it has a `Path` and a `Rate`"));
@@ -286,12 +275,12 @@ mod tests {
             cpu_quota: 50_000,
             cpuset_cpus: "0".into(),
             blkio_weight: 100,
-            blkio_device_read_bps: vec![json!({"Path": "/dev/null", "Rate": 1024})],
+            blkio_device_read_bps: Some(vec![json!({"Path": "/dev/null", "Rate": 1024})]),
             ..HostConfig::default()
         };
         let told = discard(&mut host).unwrap();
         assert_eq!(told.len(), 10, "{told:#?}");
-        assert!(host.blkio_device_read_bps.is_empty());
+        assert_eq!(host.blkio_device_read_bps, None);
         assert_eq!(told[0], "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded.");
         assert_eq!(resources(&host), json!({}), "nothing is left that would need a cgroup");
         let mut unlimited =
