@@ -189,7 +189,7 @@ fn what_cannot_be_answered_is_refused_as_dockerd_does() {
         ("POST", "/containers/create", 400, "config cannot be empty in order to create a container"),
         ("DELETE", "/containers/nosuch", 404, "No such container: nosuch"),
         ("GET", "/networks/nosuch", 404, "network nosuch not found"),
-        ("POST", "/exec/nosuch/resize", 404, "No such exec instance: nosuch"),
+        ("POST", "/exec/nosuch/resize?w=80&h=24", 404, "No such exec instance: nosuch"),
         ("GET", "/plugins/nosuch/json", 404, "plugin \"nosuch\" not found"),
     ];
     for (method, path, status, message) in table {
