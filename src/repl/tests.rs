@@ -296,6 +296,30 @@ fn why_knows_how_a_line_can_end() {
     assert_eq!(why::doc(&missed(), "no-such-word", false), None);
 }
 
+#[test]
+fn why_passes_over_what_the_runtime_could_do_without() {
+    let call = |seq, pid: u32, step: &str, result: i64| {
+        let data = json!({"args": format!("proc/{seq}"), "result": result, "took_ns": 900, "pid": pid, "step": step});
+        Event { seq, cause: 1, data, ..Event::new("runtime", "xray", "openat2") }
+    };
+    let why = |calls: &[Event]| {
+        let mut log = Log::default();
+        log.extend([Event { seq: 1, ..Event::new("you", "line", "docker run x") }]);
+        log.extend(calls.iter().cloned());
+        log.extend([Event { seq: 90, cause: 1, data: json!({ "status": 1 }), ..Event::new("you", "line.end", "") }]);
+        why::doc(&log, "", false).unwrap().render(&Style::plain(200))
+    };
+    let masked = call(10, 1, "masked-paths", -2);
+    let passed = why(&[masked.clone(), call(11, 1, "user", 0)]);
+    assert!(passed.contains("refused none that the runtime could not do without") && !passed.contains("proc/10"), "{passed}");
+    // The last step that it took; another process's step says nothing of it.
+    for last in [&[masked.clone()][..], &[masked.clone(), call(11, 63, "outside", 0)], &[masked.clone(), call(11, 1, "masked-paths", 0)]] {
+        assert!(why(last).contains("proc/10"), "{}", why(last));
+    }
+    let fatal = why(&[masked, call(11, 1, "user", 0), call(12, 1, "program", -13)]);
+    assert!(fatal.contains("proc/12") && !fatal.contains("proc/10"), "{fatal}");
+}
+
 fn processes() -> Doc {
     let process = |pid: i64, comm: &str, own: bool| {
         let ns = |shared: u64, other: u64| if own { other } else { shared };

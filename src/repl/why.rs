@@ -53,7 +53,8 @@ fn line(log: &Log, event: &Event, traced: bool) -> Doc {
     let below = descendants(log, event);
     let limits: Vec<&&Event> = below.iter().filter(|event| is_limit(event)).collect();
     let doc = limits.iter().fold(doc, |doc, event| doc.line(told(event)));
-    let refused: Vec<&&Event> = below.iter().filter(|event| is_refusal(event)).collect();
+    let (passed_over, refused): (Vec<&Event>, Vec<&Event>) =
+        below.iter().copied().filter(|event| is_refusal(event)).partition(|event| went_on(&below, event));
     if !refused.is_empty() {
         let latest = &refused[refused.len().saturating_sub(MOST)..];
         let nodes = latest.iter().map(|event| Node::leaf(zoom::call(event))).collect();
@@ -64,6 +65,9 @@ fn line(log: &Log, event: &Event, traced: bool) -> Doc {
     match (status, recorded || traced) {
         (0 | 127 | 130, _) => doc,
         _ if !limits.is_empty() => doc,
+        (_, true) if !passed_over.is_empty() => doc.paragraph(Text::plain(
+            "Of the calls that are recorded the kernel refused none that the runtime could not do without: the program itself was not content.",
+        )),
         (_, true) => doc.paragraph(Text::plain(
             "The kernel refused none of the calls that are recorded: the program itself was not content.",
         )),
@@ -118,6 +122,16 @@ fn is_limit(event: &Event) -> bool {
 
 fn is_refusal(event: &Event) -> bool {
     event.kind == "xray" && event.data["result"].as_i64().is_some_and(|result| result < 0) && !zoom::looks_along_path(event)
+}
+
+/// Whether the process of the runtime that made a call has taken a further step after it: what was refused, such as a file to be masked that this kernel
+/// does not have, was none of its troubles. Programs have no steps.
+fn went_on(below: &[&Event], refusal: &Event) -> bool {
+    let place = |event: &Event| (event.cause, event.data["pid"].as_u64());
+    let step = |event: &Event| event.data["step"].as_str().map(str::to_owned);
+    let Some(at) = step(refusal) else { return false };
+    let further = |later: &&&Event| later.kind == "xray" && later.seq > refusal.seq && place(later) == place(refusal);
+    below.iter().filter(further).any(|later| step(later).is_some_and(|later| later != at))
 }
 
 /// An event as a sentence.
