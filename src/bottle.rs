@@ -36,6 +36,7 @@ pub mod keeper;
 mod machine;
 pub mod probe;
 mod protocol;
+pub mod scratch;
 mod seed;
 mod share;
 pub mod shell;

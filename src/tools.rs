@@ -141,15 +141,6 @@ fn usual_folder(on_a_host: &str, outside: &str) -> PathBuf {
     if in_a_bottle() { PathBuf::from(on_a_host) } else { crate::bottle::state_root().join(outside) }
 }
 
-/// A folder for bottles that are thrown away: where TMPDIR says, else in /var/tmp. Not in /tmp, which is a tmpfs on many machines, and
-/// overlays need extended attributes there that a tmpfs has only since Linux 6.6.
-fn scratch(prefix: &str) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(prefix);
-    let lasting = std::path::Path::new("/var/tmp");
-    if std::env::var_os("TMPDIR").is_none() && lasting.is_dir() { builder.tempdir_in(lasting) } else { builder.tempdir() }
-}
-
 /// Removes what the bottles of this program with names that begin with `prefix` have left in the state folder.
 fn forget_worlds(prefix: &str) {
     for known in crate::bottle::doctor::bottles().into_iter().filter(|known| !known.running && known.name.starts_with(prefix)) {

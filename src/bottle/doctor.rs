@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ceiling::Hierarchies;
+use super::ids::Ids;
 use super::state::{self, State};
 use super::{Abilities, Bottle, Error, Mode, Spec, ids, uplink};
 use crate::kernel::{exec, idmap, poll, process, socket};
@@ -128,15 +129,19 @@ fn remove_cgroups(state: &State) {
 /// Removes the hosts' files from a user namespace like the bottle's: the files of its other users belong to the user's sub-ids, and overlayfs leaves
 /// folders that nobody but root may open.
 fn remove_as_the_bottles_root(folder: &Path) -> Result<(), Error> {
-    let at = || Error::at("remove the hosts' files");
     let Some(ids) = ids::kept(folder).filter(|_| state::mode() == Mode::Rootless) else { return Ok(()) };
+    remove_as_root_of(&ids, &folder.join("hosts"))
+}
+
+/// Removes a folder as the root of a user namespace with these ids. What stays is no failure of this.
+pub(super) fn remove_as_root_of(ids: &Ids, folder: &Path) -> Result<(), Error> {
+    let at = || Error::at("remove the files of bottles");
     let (ours, theirs) = socket::pair().map_err(at())?;
-    let hosts = folder.join("hosts");
     let child = process::clone3(crate::kernel::ns::CloneFlags::CLONE_NEWUSER, None, || {
         // Our copy of the other end would keep a parent's death from us; where it cannot be closed, the parent's word still ends the wait.
         let _ = exec::close_all_but(&[theirs.as_fd()]);
         let mapped = socket::receive(theirs.as_fd()).is_ok_and(|word| word.is_some());
-        i32::from(!mapped || idmap::become_root().is_err() || std::fs::remove_dir_all(&hosts).is_err())
+        i32::from(!mapped || idmap::become_root().is_err() || std::fs::remove_dir_all(folder).is_err())
     });
     let child = child.map_err(at())?;
     let mapped = ids.write(child.pid).and_then(|()| socket::send(ours.as_fd(), b"mapped", &[]).map_err(at()));

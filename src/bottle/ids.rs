@@ -145,7 +145,7 @@ fn entries(text: &str) -> Vec<(String, u32, u32)> {
     text.lines().filter_map(parse).collect()
 }
 
-fn of_user() -> Ids {
+pub(super) fn of_user() -> Ids {
     let (uid, gid) = crate::kernel::ids::effective();
     let name = name_of(uid, &fs::read(Path::new("/etc/passwd")).unwrap_or_default());
     let range = |file: &str| {

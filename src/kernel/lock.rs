@@ -22,6 +22,16 @@ pub fn wait_for(folder: &Path) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Takes the lock on a folder together with others who share it, and waits for one who has it alone.
+///
+/// # Errors
+/// There is no such folder.
+pub fn share_folder(folder: &Path) -> Result<OwnedFd> {
+    let file = File::open(folder).map_err(|error| Error::from_io("open", folder.display(), &error))?.into();
+    wait(&file, folder, FlockOperation::LockShared)?;
+    Ok(file)
+}
+
 /// Takes the lock on a file, which is made if it is missing, for its owner alone; `None` when somebody has it.
 ///
 /// # Errors

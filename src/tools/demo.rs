@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::{Tool, fail, listing};
+use crate::bottle::scratch::{Scratch, Use};
 use crate::bottle::{Mode, Spec};
 use crate::course::Error;
 use crate::course::demo::Demo;
-use crate::kernel;
 use crate::repl::stage::{self, Miss, Rehearsal, Rhythm};
 use crate::ui::Style;
 
@@ -131,7 +131,7 @@ fn play(arguments: &ArgMatches) -> Result<ExitCode, Error> {
         });
     }
     let name = arguments.get_one::<String>("name").cloned().unwrap_or_default();
-    let state = scratch()?;
+    let state = Scratch::new(Use::Demo)?;
     let fast = arguments.get_flag("fast");
     let options = stage::Options {
         bottle: spec(arguments, name.clone()),
@@ -171,7 +171,7 @@ fn rehearse(arguments: &ArgMatches) -> Result<ExitCode, Error> {
 /// One rehearsal; whether all was as expected.
 fn once(arguments: &ArgMatches, demo: &Demo, run: &str) -> Result<bool, Error> {
     let began = Instant::now();
-    let state = scratch()?;
+    let state = Scratch::new(Use::Demo)?;
     let name = format!("rehearse-{}", std::process::id());
     let options = stage::Options {
         bottle: spec(arguments, name.clone()),
@@ -204,8 +204,4 @@ fn told(demo: &Demo, miss: &Miss) -> String {
     let Miss { cue: (number, id), line, expected, seen } = miss;
     let place = format!("{}:{line}", demo.file.display());
     format!("  {place}: cue {number} of {} (`{id}`)\n    expected: {expected}\n    seen:     {seen}", demo.unit.steps.len())
-}
-
-fn scratch() -> Result<tempfile::TempDir, Error> {
-    super::scratch("bottleship-demo-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for the demo", &error).into())
 }

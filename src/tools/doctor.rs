@@ -34,7 +34,8 @@ fn command() -> Command {
         .about("Tell what works on this machine, and what dead bottles left on it")
         .long_about(
             "Boots a bottle, tells what it can do here and why not the rest, and looks for what bottles that do not run any more left on \
-             the machine: processes, cgroups, mounts, network links, nftables tables, settings.\n\
+             the machine: processes, cgroups, mounts, network links, nftables tables, settings;\n\
+             with --all also folders in TMPDIR or /var/tmp that proofs, grades and demos have left which were killed.\n\
              Exit code: 0 when bottles run and nothing is left, 1 when something is left, 2 when no bottle can run.",
         )
         .arg(Arg::new("fix").long("fix").action(ArgAction::SetTrue).help("Remove what is left"))

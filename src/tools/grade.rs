@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
+use crate::bottle::scratch::{Scratch, Use};
 use crate::bottle::{self, Spec};
 use crate::course::progress::Progress;
 use crate::course::session::{Options, Session};
@@ -112,7 +113,7 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
 
 /// Grades in this very process.
 fn grade_here(files: &[PathBuf], course: &Course, folder: Option<&Path>) -> Result<Vec<Grade>, Error> {
-    let state = super::scratch("bottleship-grade-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for grading", &error))?;
+    let state = Scratch::new(Use::Grade)?;
     let prefix = format!("grade-{}-", std::process::id());
     let mut worlds = 0;
     let mut open = |unit: &str, seed: &str| {

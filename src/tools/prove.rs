@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
+use crate::bottle::scratch::{self, Scratch, Use};
 use crate::bottle::{Mode, Spec};
 use crate::course::library::Broken;
 use crate::course::prove::{Outcome, PROOFS, Prover, Row, planted};
@@ -94,6 +95,8 @@ const INSIDE: &str = "BOTTLESHIP_PROVING";
 
 fn run(arguments: &ArgMatches) -> ExitCode {
     let Some(state) = std::env::var_os(INSIDE) else { return again() };
+    // Whoever made the folder may be killed before this.
+    let _held = scratch::hold(Path::new(&state));
     match prove(arguments, Path::new(&state)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -109,7 +112,7 @@ fn run(arguments: &ArgMatches) -> ExitCode {
 
 /// Runs this program once more with a state root of its own, so that proofs leave the learner's bottles and progress alone and nothing behind.
 fn again() -> ExitCode {
-    let state = super::scratch("bottleship-prove-");
+    let state = Scratch::new(Use::Prove);
     let status = state.as_ref().map_err(ToString::to_string).and_then(|state| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = std::process::Command::new(program);

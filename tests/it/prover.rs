@@ -44,6 +44,19 @@ fn a_queue_is_proved_until_it_is_empty() {
     assert!(prove().exits(2).stderr.contains("no/such"));
 }
 
+/// An ordinary user cannot open all that a bottle leaves: overlays have folders for root alone, and other users of the bottle have files.
+#[test]
+fn nothing_is_left_of_the_bottles_that_were_proved_in() {
+    let sandbox = Sandbox::new();
+    let place = sandbox.path().join("place");
+    fs::create_dir(&place).expect("make a folder");
+    let proved = sandbox.bottleship(["prove", "--seeds", "1", "by-hand/one-capability", "by-hand/welcome"]).env("TMPDIR", &place);
+    let proved = proved.patience(PATIENCE).output();
+    assert!(proved.stdout.contains("2 units"), "{}{}", proved.stdout, proved.stderr);
+    let left: Vec<_> = fs::read_dir(&place).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(left.is_empty(), "{left:?} is left in TMPDIR\n{}", proved.stderr);
+}
+
 /// What the prover types into is this program again. Where that cannot start, no transcript waits a minute for it.
 #[test]
 fn a_prompt_that_cannot_start_is_told_at_once() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::super::ceiling;
 use super::super::state::{self, State};
-use super::super::{Error, uplink};
+use super::super::{Error, scratch, uplink};
 use crate::kernel::netlink::Socket;
 use crate::kernel::netlink::nft::Family;
 use crate::kernel::{self, fs, lock, mount, mountinfo, process};
@@ -23,7 +23,7 @@ const DEPTH: usize = 8;
 /// A thing that should not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Residue {
-    /// What kind of thing: `process`, `cgroup`, `mount`, `link`, `table`, `setting`.
+    /// What kind of thing: `process`, `cgroup`, `mount`, `link`, `table`, `setting`, `folder`.
     pub kind: &'static str,
     /// Which.
     pub what: String,
@@ -40,6 +40,7 @@ enum Remedy {
     DeleteLink(String),
     DeleteTable(String),
     ForwardNoMore,
+    RemoveFolder(PathBuf),
 }
 
 impl Residue {
@@ -51,6 +52,7 @@ impl Residue {
             Remedy::DeleteLink(_) => "link",
             Remedy::DeleteTable(_) => "table",
             Remedy::ForwardNoMore => "setting",
+            Remedy::RemoveFolder(_) => "folder",
         };
         Residue { kind, what: what.into(), bottle: bottle.map(Path::to_owned), remedy }
     }
@@ -74,6 +76,7 @@ impl Residue {
             Remedy::DeleteLink(name) => Socket::route()?.delete_link(name),
             Remedy::DeleteTable(name) => Socket::netfilter()?.delete_table((Family::Ip, name)),
             Remedy::ForwardNoMore => uplink::restore_forwarding(),
+            Remedy::RemoveFolder(folder) => scratch::remove(folder),
         }
     }
 }
@@ -111,6 +114,8 @@ fn everything() -> Result<Vec<Residue>, Error> {
         let what = "net.ipv4.ip_forward is 1, and was 0 before a bottle came";
         found.push(Residue::new(what, None, Remedy::ForwardNoMore));
     }
+    let folder = |folder: PathBuf| Residue::new(folder.display().to_string(), None, Remedy::RemoveFolder(folder));
+    found.extend(scratch::left().into_iter().map(folder));
     Ok(found)
 }
 

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::bottle::scratch::{Scratch, Use};
 use crate::course::Error;
 use crate::course::submission::{Grade, unreadable};
 use crate::kernel::{self, poll};
@@ -20,7 +21,7 @@ pub fn grade_all(files: &[PathBuf], course: Option<&Path>, jobs: usize, limit: D
     let failed = |what: &'static str| move |error: std::io::Error| kernel::Error::from_io(what, "for grading", &error);
     let program = std::env::current_exe().map_err(failed("find this program"))?;
     // What a grader that is ended leaves behind lies in here, and goes with it.
-    let scratch = super::super::scratch("bottleship-class-").map_err(failed("mkdir"))?;
+    let scratch = Scratch::new(Use::Class)?;
     let next = AtomicUsize::new(0);
     let grades: Vec<Mutex<Option<Grade>>> = files.iter().map(|_| Mutex::new(None)).collect();
     std::thread::scope(|scope| {

@@ -6,11 +6,12 @@ use std::process::{Command as Process, ExitCode};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::machine;
+use crate::bottle::scratch::{Scratch, Use};
 use crate::catalog::built::{self, Built, File, MACHINE};
 use crate::oci::image::spec::Platform;
 use crate::oci::image::{Error, Result, Store};
 use crate::oci::reference::Reference;
-use crate::tools::{fail, scratch};
+use crate::tools::fail;
 
 /// The sub-command.
 pub fn command() -> Command {
@@ -58,8 +59,8 @@ fn one(store: &Store, text: &str, print: bool, anew: bool) -> Result<()> {
     build(store, &name.familiar(), place.path(), anew).map_err(|why| Error::invalid(name.familiar(), format!("{why}{}", source(built))))
 }
 
-fn folder() -> Result<tempfile::TempDir> {
-    scratch("bottleship-build-").map_err(Error::reading("make a folder for the build"))
+fn folder() -> Result<Scratch> {
+    Scratch::new(Use::Build).map_err(|error| Error::reading("make a folder for the build")(std::io::Error::from(error.errno)))
 }
 
 /// What may be missing besides the machine's own sources.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::place::Place;
+use crate::bottle::scratch::{Scratch, Use};
 use crate::bottle::shell::console;
 use crate::bottle::{Mode, Spec};
 use crate::course::session::{Options, Session};
@@ -54,8 +55,7 @@ pub fn run(path: &Path, plain: bool, mode: Option<Mode>) -> Result<ExitCode, Err
     let interrupt = Interrupt::hold()?;
     let interrupt = interrupt.as_fd().try_clone_to_owned().map_err(|error| kernel::Error::from_io("dup", "Ctrl-C", &error))?;
     let interrupt = Arc::new(interrupt);
-    let state =
-        crate::tools::scratch("bottleship-dev-").map_err(|error| kernel::Error::from_io("mkdir", "a folder for progress", &error))?;
+    let state = Scratch::new(Use::Dev)?;
     let name = format!("dev-{}", std::process::id());
     let size = console::size();
     let options = Options {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::fs::{XattrFlags, setxattr};
+use rustix::fs::{FlockOperation, XattrFlags, flock, setxattr};
 
 use super::root;
 use crate::support::{Call, Output, Sandbox, has_program, skip, wait};
@@ -51,6 +51,34 @@ fn a_cgroup_with_a_process_in_it() {
     sandbox.bottleship(["doctor", "--left", "--fix"]).succeeds();
     assert!(wait(&mut child, Duration::from_secs(5)).is_some(), "the process lives");
     assert!(!planted.exists());
+}
+
+/// Who is killed while they prove or grade cannot clean up; the next one does.
+#[test]
+fn folders_of_those_who_were_killed() {
+    let sandbox = Sandbox::new();
+    let place = sandbox.path().join("place");
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30);
+    let folder = |name: &str, when| {
+        let folder = place.join(name);
+        fs::create_dir_all(folder.join("bottles/one/hosts")).expect("make a folder");
+        let open = fs::File::open(&folder).expect("open it");
+        open.set_modified(when).expect("set its time");
+        (folder, open)
+    };
+    let (left, _) = folder("bottleship-scratch-prove-aB3dE6", long_ago);
+    let (held, lock) = folder("bottleship-scratch-demo-aB3dE6", long_ago);
+    flock(&lock, FlockOperation::LockShared).expect("lock it");
+    let (new, _) = folder("bottleship-scratch-grade-aB3dE6", std::time::SystemTime::now());
+    let (anothers, _) = folder("bottleship-tests.aB3dE6", long_ago);
+    let told = sandbox.bottleship(["doctor", "--left", "--all"]).env("TMPDIR", &place).exits(1).stdout;
+    let named = |folder: &Path| told.contains(&format!("folder   {}\n", folder.display()));
+    assert_eq!([&left, &held, &new, &anothers].map(|folder| named(folder)), [true, false, false, false], "{told}");
+    // It is not of this state folder.
+    sandbox.bottleship(["doctor", "--left"]).env("TMPDIR", &place).succeeds();
+    sandbox.bottleship(["grade", "/no/such/file"]).env("TMPDIR", &place).exits(2);
+    assert_eq!([&left, &held, &new, &anothers].map(|folder| folder.exists()), [false, true, true, true]);
+    assert_eq!(fs::read_dir(&place).expect("a folder").count(), 3, "the grader's own is gone too");
 }
 
 /// A directory where the root of this machine makes cgroups: ours on the first v1 hierarchy, or the top of v2.
