@@ -15,7 +15,7 @@ mod solved;
 mod still;
 mod transcripts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,6 +28,7 @@ use super::session::{Options, Session};
 use super::view::Verdict;
 use crate::bottle::{Abilities, Spec};
 use crate::journal::Event;
+use crate::kernel;
 
 /// The proofs: name, and what it says.
 pub const PROOFS: [(&str, &str); 15] = [
@@ -177,6 +178,8 @@ impl<'p> Prover<'p> {
     fn session(&mut self, unit: &str, seed: &str) -> Result<Session, Error> {
         self.counter += 1;
         let state = self.state.join(format!("session-{}", self.counter));
+        // The same unit may have had it before, in a try that failed: `:goto` would type again what was typed then.
+        forget(&state)?;
         let session = Session::start(Options {
             state,
             course: self.folder.clone(),
@@ -196,6 +199,14 @@ impl<'p> Prover<'p> {
     fn not_here(&self, console: &Console) -> Option<String> {
         self.abilities.missing(&console.needs).first().map(|(_, reason)| reason.clone())
     }
+}
+
+/// Removes a folder of progress, if it is there.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn forget(folder: &Path) -> kernel::Result<()> {
+    if folder.exists() { kernel::fs::remove_dir_all(folder) } else { Ok(()) }
 }
 
 /// How many programs want each cpu: limits of time are those of a machine that has nothing else to do.

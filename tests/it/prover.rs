@@ -44,6 +44,25 @@ fn a_queue_is_proved_until_it_is_empty() {
     assert!(prove().exits(2).stderr.contains("no/such"));
 }
 
+/// What failed is proved once more, and what was typed in the first try counts no longer: `:goto` would type it twice.
+#[test]
+fn a_lab_is_proved_again_as_if_for_the_first_time() {
+    let sandbox = Sandbox::new();
+    let course = sandbox.path().join("course");
+    fs::create_dir(&course).expect("make the course");
+    sandbox.bottleship(["lab", "new", "demo/word"]).folder(&course).succeeds();
+    let solve = course.join("solutions/demo/word/solve.console");
+    let typed = fs::read_to_string(&solve).expect("the solution");
+    fs::write(&solve, typed.replacen("$ :check", "$ echo once >> /srv/lines\n$ :check", 1)).expect("write the solution");
+    let queue = sandbox.path().join("queue");
+    fs::write(&queue, "demo/word\ndemo/word\n").expect("write the queue");
+    let (queue, course) = (queue.display().to_string(), course.display().to_string());
+    let call = sandbox.bottleship(["prove", "--seeds", "1", "--proofs", "P9", "--queue", &queue, "--course", &course]);
+    let proved = call.patience(PATIENCE).exits(0);
+    let same = |line: &&str| line.starts_with("proved   P9") && line.contains("goto ");
+    assert_eq!(proved.stdout.lines().filter(same).count(), 4, "{proved}");
+}
+
 /// An ordinary user cannot open all that a bottle leaves: overlays have folders for root alone, and other users of the bottle have files.
 #[test]
 fn nothing_is_left_of_the_bottles_that_were_proved_in() {
