@@ -160,24 +160,27 @@ fn expected(console: &Console, checks: &[CheckRecord]) -> Outcome {
     Outcome::Proved(failure(last))
 }
 
-/// The seed whose world gets the lines of the first one where no second one is proved.
-const ANOTHER: &str = "another";
+/// So many seeds are looked through, besides those that are proved, for one that draws other parameters: a word of five is often the same on two.
+const OTHERS: u32 = 16;
 
-/// P5: the lines of one seed, typed into the world of another.
+/// P5: the lines of one seed, typed into the world of another in which they would be others.
 pub(super) fn cross(prover: &mut Prover<'_>, entry: &Entry, seeds: &[String], rows: &mut Vec<Row>) {
     let id = entry.example.id.clone();
     let Some(one) = seeds.first() else { return };
-    let other = seeds.get(1).map_or(ANOTHER, String::as_str);
+    let others = seeds.iter().skip(1).cloned().chain((0..OTHERS).map(|number| format!("another-{number}")));
     let here = |seed: &str| -> Vec<(String, Console)> {
         let consoles = prover.course.unit(&id, seed).and_then(|(_, params)| prover.course.consoles(&id, false, &params));
         consoles.unwrap_or_default().into_iter().filter(|(_, console)| prover.not_here(console).is_none()).collect()
     };
     // A solution that types no parameter is the same on every seed, and says nothing about pasted answers.
-    let differs = here(one).into_iter().zip(here(other)).find(|((_, first), (_, second))| first.lines != second.lines);
-    let Some(((_, first), _)) = differs else {
+    let differs = others.into_iter().find_map(|other| {
+        let (_, (_, first)) = here(&other).into_iter().zip(here(one)).find(|((_, second), (_, first))| first.lines != second.lines)?;
+        Some((first, other))
+    });
+    let Some((first, other)) = differs else {
         return prover.row(rows, &id, "P5", "seeds", Outcome::NotHere("no parameter occurs in a solution".to_owned()));
     };
-    let outcome = match prover.typist.type_all(&id, other, &first) {
+    let outcome = match prover.typist.type_all(&id, &other, &first) {
         Err(why) => Outcome::Failed(why),
         Ok(checks) => {
             let passes = entry
