@@ -33,7 +33,7 @@ pub use joined::Joined;
 pub use learner::{Watched, leave, try_out};
 pub use seats::{Change, Learner, Presence, Room};
 pub use server::Server;
-pub use wire::{Facts, name_of};
+pub use wire::{Facts, clean, name_of};
 
 /// What a learner is told before anything is sent.
 pub const SENT: &str = "the lesson and the step you are at, what the last check said, your points, hints and steps done, and for how long you typed nothing. \

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::Error;
 use super::library::Course;
 use super::progress::{Progress, Typed};
+use super::room;
 use super::session::Session;
 use super::text::Params;
 use super::view::{StepState, Verdict};
@@ -23,6 +24,8 @@ mod tests;
 
 /// The version of the format.
 const VERSION: u32 = 1;
+/// Of what a submission or its world says, so many characters are shown.
+const TEXT: usize = 1000;
 
 /// One unit of one learner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,6 +280,17 @@ pub fn grade(file: &Path, bytes: &[u8], course: &Course, open: Opener<'_>) -> Gr
         grade.result = stopped.result;
         grade.points = 0;
         grade.why = stopped.why;
+    }
+    presentable(grade)
+}
+
+/// What a submission or its world has said, fit for the terminal of who reads it.
+fn presentable(mut grade: Grade) -> Grade {
+    grade.name = grade.name.as_deref().and_then(room::name_of);
+    for text in
+        [&mut grade.unit, &mut grade.seed, &mut grade.why].into_iter().chain(grade.steps.iter_mut().flat_map(|step| &mut step.wrong))
+    {
+        *text = room::clean(text, TEXT);
     }
     grade
 }

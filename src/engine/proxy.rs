@@ -14,6 +14,8 @@ use crate::kernel::{self, socket};
 
 /// How long a silent client of a UDP port is remembered.
 const SILENT: Duration = Duration::from_secs(90);
+/// How long nobody is taken when nobody can be.
+const REST: Duration = Duration::from_millis(100);
 /// The largest datagram.
 const DATAGRAM: usize = 65_535;
 /// A port that is open: where, and the task that hands on.
@@ -98,7 +100,11 @@ async fn connections(listener: TcpListener, target: SocketAddr) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((mut outer, _)) = accepted else { continue };
+                let Ok((mut outer, _)) = accepted else {
+                    // There are no descriptors left; asked again at once it would say the same.
+                    tokio::time::sleep(REST).await;
+                    continue;
+                };
                 open.spawn(async move {
                     // Nobody listens in there: the client sees its connection closed, as with any proxy.
                     if let Ok(mut inner) = TcpStream::connect(target).await {

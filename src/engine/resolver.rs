@@ -24,10 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SILENT: Duration = Duration::from_secs(10);
 /// How many clients of TCP are served at once; others wait.
 const CLIENTS: usize = 32;
+/// How many datagrams are answered at once; others are lost, as datagrams may be. Each may hold a socket of ours until a server outside answers.
+const QUESTIONS: usize = 64;
+/// How long nobody is taken when nobody can be: there are no descriptors left.
+const REST: Duration = Duration::from_millis(100);
 /// The largest datagram that is taken.
 const DATAGRAM: usize = 4096;
 /// "There is no such name", in the fourth byte of an answer.
 const NO_SUCH_NAME: u8 = 3;
+/// "I could not find out", in the same place.
+const FAILED: u8 = 2;
+/// "I must know", in the third byte.
+const AUTHORITY: u8 = 0x04;
 
 /// What a resolver knows when it is asked.
 #[derive(Debug, Default)]
@@ -74,17 +82,20 @@ impl Sockets {
 
 async fn datagrams(socket: Arc<UdpSocket>, knows: Arc<impl Fn() -> Knowledge>) {
     let mut buffer = vec![0; DATAGRAM];
+    let places = Arc::new(Semaphore::new(QUESTIONS));
     let mut answering = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             asked = socket.recv_from(&mut buffer) => {
                 let Ok((count, client)) = asked else { return };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                 let (query, knowledge, socket) = (buffer[..count].to_vec(), knows(), Arc::clone(&socket));
                 answering.spawn(async move {
                     if let Some(answer) = answer(&knowledge, &query, true).await {
                         // Who asked may have gone.
                         let _ = socket.send_to(&answer, client).await;
                     }
+                    drop(place);
                 });
             }
             Some(_) = answering.join_next() => {}
@@ -98,7 +109,10 @@ async fn streams(listener: TcpListener, knows: Arc<impl Fn() -> Knowledge + Send
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { return };
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(REST).await;
+                    continue;
+                };
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let knows = Arc::clone(&knows);
                 clients.spawn(async move {
@@ -122,7 +136,7 @@ async fn conversation(mut stream: TcpStream, knows: &(impl Fn() -> Knowledge + S
 }
 
 async fn answer(knowledge: &Knowledge, query: &[u8], over_udp: bool) -> Option<Vec<u8>> {
-    let own = dns::answer(&knowledge.zone, query, over_udp)?;
+    let mut own = dns::answer(&knowledge.zone, query, over_udp)?;
     let known = own.get(3).is_some_and(|flags| flags & 0x0f != NO_SUCH_NAME);
     if known {
         return Some(own);
@@ -132,6 +146,11 @@ async fn answer(knowledge: &Knowledge, query: &[u8], over_udp: bool) -> Option<V
         if let Ok(Some(answer)) = timeout(PATIENCE, asked).await {
             return Some(answer);
         }
+    }
+    if !knowledge.servers.is_empty() {
+        // Nobody who might know has said that there is no such name.
+        own[2] &= !AUTHORITY;
+        own[3] = own[3] & 0xf0 | FAILED;
     }
     Some(own)
 }
@@ -184,6 +203,17 @@ mod tests {
         let name = Name::new_unchecked(name).into_owned();
         packet.questions.push(Question::new(name, QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN), false));
         packet.build_bytes_vec().unwrap()
+    }
+
+    #[tokio::test]
+    async fn that_nobody_could_be_asked_is_no_answer_about_the_name() {
+        let code = |answer: Vec<u8>| (answer[3] & 0x0f, answer[2] & AUTHORITY != 0);
+        let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let asked = |servers: Vec<SocketAddr>| async move {
+            answer(&Knowledge { zone: Zone::default(), servers }, &question("no.such"), true).await.unwrap()
+        };
+        assert_eq!(code(asked(Vec::new()).await).0, NO_SUCH_NAME);
+        assert_eq!(code(asked(vec![nobody]).await), (FAILED, false));
     }
 
     /// What a resolver says over TCP, and a stranger says to it, on loopback: nothing needs a namespace for that.

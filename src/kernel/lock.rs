@@ -79,11 +79,12 @@ fn wait(file: &OwnedFd, path: &Path, operation: FlockOperation) -> Result<()> {
     }
 }
 
-/// Whether somebody holds the lock on this file. One that we may not open is taken for held: it is another user's.
+/// Whether somebody holds the lock on this file. One that is there and that we cannot open is taken for held: it is another user's, or there are no
+/// descriptors left.
 pub fn held(path: &Path) -> bool {
     match rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
-        Err(errno) => errno == rustix::io::Errno::ACCESS,
+        Err(errno) => ![rustix::io::Errno::NOENT, rustix::io::Errno::NOTDIR, rustix::io::Errno::LOOP].contains(&errno),
     }
 }
 

@@ -42,11 +42,11 @@ pub fn answer(bottle: &Bottle, host: &str) -> Answer {
         answer[key].as_array().cloned().unwrap_or_default()
     };
     let running = asked(Question::Containers, "containers").into_iter().filter(|one| one["running"] == true);
-    let containers = running.map(|one| {
+    let containers = running.filter_map(|one| {
         let pid = one["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
-        // One that ends at this moment has no network any more.
-        let inside = pid.and_then(|pid| probe(Netns::Process(pid)).ok()).unwrap_or_default();
-        (one, inside)
+        // One that ends at this moment has no network any more, and is left out.
+        let inside = probe(Netns::Process(pid?)).ok()?;
+        Some((one, inside))
     });
     let containers = containers.collect();
     Answer::of(doc(&Seen { host: host.to_owned(), own, containers, networks: asked(Question::Networks, "networks") }))

@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::Tool;
-use crate::bottle::scratch::{Scratch, Use};
+use crate::bottle::scratch::{self, Scratch, Use};
 use crate::bottle::{self, Spec};
 use crate::course::progress::Progress;
 use crate::course::session::{Options, Session};
 use crate::course::submission::{self, Grade, Standing, Submission, grade};
 use crate::course::view::StepState;
 use crate::course::{Course, Error, class};
-use crate::kernel;
+use crate::kernel::{self, process};
 pub(super) use work::grade_all;
 
 /// The sub-command `submit`.
@@ -102,7 +102,13 @@ fn grade_files(arguments: &ArgMatches) -> Result<u8, Error> {
     let course = Course::open(folder.as_deref())?;
     let files: Vec<PathBuf> = arguments.get_many::<PathBuf>("FILE").into_iter().flatten().cloned().collect();
     let mut grades = match arguments.get_flag("here") {
-        true => grade_here(&files, &course, folder.as_deref())?,
+        true => {
+            // Whoever watches the limit may be killed: then nobody would end a line that does not end.
+            process::die_with_parent(process::Signal::SIGKILL)?;
+            // What it has made for us is ours too.
+            let _above = std::env::var_os("TMPDIR").map(|above| scratch::hold(Path::new(&above)));
+            grade_here(&files, &course, folder.as_deref())?
+        }
         false => grade_all(&files, folder.as_deref(), 1, limit(arguments))?,
     };
     class::mark_copies(&mut grades);

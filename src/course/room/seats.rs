@@ -100,8 +100,12 @@ impl Room {
             (known.presence, known.name) = (Presence::Here, name);
             return Ok(known.number);
         }
-        // Of who has left, nothing is known but that they were here: the seat is given away where another is needed.
-        let left = self.learners.iter().find(|(_, learner)| learner.presence == Presence::Left).map(|(id, _)| id.clone());
+        // Of who has left, nothing is known but that they were here: the seat is given away where another is needed. So is that of who is away for longest.
+        let longest = |presence| {
+            let those = self.learners.iter().filter(move |(_, learner)| learner.presence == presence);
+            those.min_by_key(|(_, learner)| learner.typed).map(|(id, _)| id.clone())
+        };
+        let left = longest(Presence::Left).or_else(|| longest(Presence::Away));
         if let Some(left) = left.filter(|_| self.learners.len() >= SEATS) {
             self.learners.remove(&left);
         }
@@ -222,5 +226,11 @@ mod tests {
         assert_eq!(room.hello(&format!("{SEATS:032x}"), None, None, NOW), Ok(8), "the seat of who has left");
         assert!(room.learner(&format!("{:032x}", 7)).is_none() && room.learners().len() == SEATS);
         assert_eq!(room.gone(&format!("{:032x}", 7)), Change::None);
+        // Where nobody has left it is the seat of who is away for longest.
+        let later = NOW + Duration::from_secs(1);
+        room.facts(&format!("{:032x}", 4), at("x/y"), Duration::ZERO, later);
+        room.gone(&format!("{:032x}", 4));
+        room.gone(&format!("{:032x}", 5));
+        assert_eq!(room.hello(&format!("{:032x}", SEATS + 1), None, None, later), Ok(6));
     }
 }

@@ -58,6 +58,17 @@ fn tampered_truncated_and_cross_seed_files_are_rejected() {
     assert!(refused(&course, other.text().as_bytes()).contains("there is no lesson or lab"));
 }
 
+/// A terminal does what escapes say, and anybody can seal a submission.
+#[test]
+fn what_a_submission_says_moves_no_cursor() {
+    let (course, submission) = submission();
+    let hostile = "Eve\u{1b}[1A\u{1b}[2K\r\u{202e}Ada".to_owned();
+    let sealed = Submission { name: Some(hostile.clone()), unit: hostile.clone(), ..submission.clone() }.sealed();
+    let told = grade(Path::new("x"), sealed.text().as_bytes(), &course, &mut |_, _| panic!("a world was opened for it"));
+    assert_eq!((told.name.as_deref(), told.unit.as_str()), (Some("Eve[1A[2KAda"), "Eve[1A[2KAda"));
+    assert!(told.why.contains("Eve") && !told.why.contains(['\u{1b}', '\r', '\u{202e}']), "{:?}", told.why);
+}
+
 /// Every field that stands in the file, changed by itself.
 #[test]
 fn no_field_can_be_changed() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ use crate::kernel::fs;
 use crate::kernel::root::Root;
 use crate::oci::runtime::hold::{Frame, Hold, Wants};
 use crate::oci::{accounts, bundle};
+
+/// How long the end of an exec is remembered, as in dockerd.
+const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 /// How long a size waits for the program that it is for, as in dockerd.
 const BEGIN: Duration = Duration::from_secs(10);
@@ -60,6 +63,10 @@ pub struct Exec {
     pub pid: i32,
     /// How it ended.
     pub exit_code: Option<i32>,
+    /// When it ended.
+    ended: Option<Instant>,
+    /// Nobody asks for it any more once it has ended.
+    left: bool,
 }
 
 /// All that are known, by id.
@@ -90,6 +97,23 @@ impl Execs {
         self.lock().get_mut(id).is_some_and(|exec| !std::mem::replace(&mut exec.started, true))
     }
 
+    /// Says how one ended; the others that ended long ago, or that nobody asks for, are forgotten.
+    fn end(&self, id: &str, code: i32) {
+        self.change(id, |exec| {
+            (exec.running, exec.exit_code, exec.ended) = (false, Some(code), Some(Instant::now()));
+        });
+        self.lock().retain(|_, exec| exec.ended.is_none_or(|ended| !exec.left && ended.elapsed() < REMEMBERED));
+    }
+
+    /// Forgets one as soon as it has ended.
+    pub fn leave(&self, id: &str) {
+        let mut all = self.lock();
+        match all.get_mut(id) {
+            Some(exec) if exec.ended.is_none() => exec.left = true,
+            _ => drop(all.remove(id)),
+        }
+    }
+
     /// Forgets those of a container that is gone.
     pub fn forget(&self, container: &str) {
         self.lock().retain(|_, exec| exec.container != container);
@@ -109,7 +133,17 @@ impl Engine {
         Keys::read(Some(wish.detach_keys.as_str()))?;
         let id = names::random_id();
         let words = wish.cmd.join(" ");
-        let exec = Exec { id: id.clone(), container: container.id.clone(), wish, started: false, running: false, pid: 0, exit_code: None };
+        let exec = Exec {
+            id: id.clone(),
+            container: container.id.clone(),
+            wish,
+            started: false,
+            running: false,
+            pid: 0,
+            exit_code: None,
+            ended: None,
+            left: false,
+        };
         self.execs.lock().insert(id.clone(), exec);
         container.live().execs.push(id.clone());
         self.tell(container, &format!("exec_create: {words}"), &[("execID", &id)]);
@@ -143,7 +177,13 @@ impl Engine {
         match self.run_exec(&container, exec, wants, size).await {
             Ok(connection) => Ok(connection),
             Err(failed) => {
-                self.execs.change(&exec.id, |exec| exec.exit_code = Some(failed.code));
+                self.execs.end(&exec.id, failed.code);
+                // The shim has made both before it failed to join; nobody asks for them.
+                let socket = self.exec_socket(exec);
+                for file in [socket.with_extension("exit"), socket] {
+                    // Where it failed earlier there is none.
+                    let _ = fs::remove_file(&file);
+                }
                 container.live().execs.retain(|one| *one != exec.id);
                 container.tell();
                 Err(failed.fault)
@@ -190,10 +230,7 @@ impl Engine {
     fn exec_ended(&self, container: &Container, id: &str, files: &Files) {
         let ended = fs::read(&files.exit).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let code = ended.and_then(|ended| ended["exitCode"].as_i64()).and_then(|code| i32::try_from(code).ok()).unwrap_or(137);
-        self.execs.change(id, |exec| {
-            exec.running = false;
-            exec.exit_code = Some(code);
-        });
+        self.execs.end(id, code);
         container.live().execs.retain(|one| one != id);
         container.tell();
         self.tell(container, "exec_die", &[("execID", id), ("exitCode", &code.to_string())]);
@@ -323,5 +360,44 @@ fn runs(container: &Container) -> Result<(), Fault> {
             Err(Fault::conflict(format!("container {} is restarting, wait until the container is running", container.id)))
         }
         _ => Err(super::life::not_running(container)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(id: &str) -> (String, Exec) {
+        let exec = Exec {
+            id: id.to_owned(),
+            container: "c".to_owned(),
+            wish: Wish::default(),
+            started: false,
+            running: false,
+            pid: 0,
+            exit_code: None,
+            ended: None,
+            left: false,
+        };
+        (id.to_owned(), exec)
+    }
+
+    #[test]
+    fn what_has_ended_is_remembered_as_long_as_somebody_may_ask() {
+        let execs = Execs(Mutex::new(["asked", "checked", "failed", "runs"].map(one).into()));
+        let known = || execs.lock().keys().cloned().collect::<Vec<String>>();
+        execs.end("failed", 127);
+        execs.leave("failed");
+        assert_eq!(known(), ["asked", "checked", "runs"], "nobody asks how it ended");
+        execs.leave("checked");
+        assert!(execs.find("checked").is_ok(), "its end is still to come");
+        execs.end("checked", 0);
+        execs.end("asked", 3);
+        assert_eq!(known(), ["asked", "runs"]);
+        assert_eq!(execs.find("asked").unwrap().exit_code, Some(3));
+        let long_ago = Instant::now().checked_sub(REMEMBERED);
+        execs.change("asked", |exec| exec.ended = long_ago);
+        execs.end("runs", 0);
+        assert_eq!(known(), ["runs"]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::exec::Wish;
+use super::exec::{Exec, Wish};
 use super::state::Status;
 use super::{Container, now};
 use crate::engine::Engine;
@@ -180,15 +180,23 @@ impl Engine {
     }
 
     async fn test(self: &Arc<Self>, container: &Arc<Container>, words: &[String], patience: Duration) -> Outcome {
+        let wish = Wish { cmd: words.to_vec(), attach_stdout: true, attach_stderr: true, ..Wish::default() };
+        match self.make_exec(container, wish).and_then(|id| self.execs.find(&id)) {
+            Ok(exec) => {
+                let outcome = self.test_by(&exec, patience).await;
+                // Nobody else knows of it, and one a second would be many.
+                self.execs.leave(&exec.id);
+                outcome
+            }
+            Err(fault) => Outcome { began: now(), code: -1, output: fault.message },
+        }
+    }
+
+    async fn test_by(self: &Arc<Self>, exec: &Exec, patience: Duration) -> Outcome {
         let began = now();
         let failed = |output: String| Outcome { began: began.clone(), code: -1, output };
-        let wish = Wish { cmd: words.to_vec(), attach_stdout: true, attach_stderr: true, ..Wish::default() };
-        let exec = match self.make_exec(container, wish).and_then(|id| self.execs.find(&id)) {
-            Ok(exec) => exec,
-            Err(fault) => return failed(fault.message),
-        };
         let wants = Wants { stdout: true, stderr: true, ..Wants::default() };
-        let mut connection = match self.begin_exec(&exec, wants, None).await {
+        let mut connection = match self.begin_exec(exec, wants, None).await {
             Ok(connection) => connection,
             Err(fault) => return failed(fault.message),
         };
@@ -197,7 +205,11 @@ impl Engine {
         let listen = async {
             while let Ok(Some(frame)) = connection.next().await {
                 match frame {
-                    Frame::Stdout(bytes) | Frame::Stderr(bytes) => output.extend(bytes),
+                    // What is more is read, so that the program can go on, and not kept.
+                    Frame::Stdout(bytes) | Frame::Stderr(bytes) => {
+                        let room = LONGEST.saturating_sub(output.len());
+                        output.extend(bytes.into_iter().take(room));
+                    }
                     Frame::Ended(ended) => {
                         code = ended;
                         return;
@@ -213,7 +225,6 @@ impl Engine {
             }
             return failed(format!("Health check exceeded timeout ({}s)", patience.as_secs()));
         }
-        output.truncate(LONGEST);
         Outcome { began, code, output: String::from_utf8_lossy(&output).into_owned() }
     }
 }

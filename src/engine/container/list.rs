@@ -83,17 +83,17 @@ impl Engine {
         let any =
             |key: &str, fits: &dyn Fn(&str) -> bool| filters.values(key).is_empty() || filters.values(key).iter().any(|value| fits(value));
         let exited = |value: &str| record.state.status == Status::Exited && value.parse() == Ok(record.state.exit_code);
-        let exposed: Vec<String> = record.config.exposed_ports.iter().flatten().map(|(port, _)| port.clone()).collect();
-        // The port of the host that was asked for; one of the engine's choice is not known by number, as with dockerd.
-        let bindings = record.host.port_bindings.iter().flatten().flat_map(|(port, all)| all.iter().flatten().map(move |one| (port, one)));
-        let kind = |port: &str| port.split_once('/').map_or("tcp", |(_, kind)| kind).to_owned();
-        let published: Vec<String> = bindings.map(|(port, one)| format!("{}/{}", one.host_port, kind(port))).collect();
-        let port = |value: &str, all: &[String]| {
+        // What the row shows: nothing is published by what does not run, and one of the two is enough, as with dockerd.
+        let shown = shown_ports(record);
+        let port = |value: &str, side: &str| {
             let (numbers, kind) = value.split_once('/').unwrap_or((value, "tcp"));
             let Some((first, last)) = ports::range(numbers).filter(|(first, _)| *first > 0) else { return false };
-            let within = |number: &str| number.parse::<u16>().is_ok_and(|number| (first..=last).contains(&number));
-            all.iter().filter_map(|port| port.split_once('/')).any(|(number, own)| own == kind && within(number))
+            let within = |port: &Value| port[side].as_u64().is_some_and(|number| (u64::from(first)..=u64::from(last)).contains(&number));
+            shown.iter().any(|port| port["Type"] == kind && within(port))
         };
+        let sides = [("publish", "PublicPort"), ("expose", "PrivatePort")];
+        let reached = sides.iter().any(|(key, side)| filters.values(key).iter().any(|value| port(value, side)));
+        let ports_fit = reached || sides.iter().all(|(key, _)| filters.values(key).is_empty());
         Ok(any("status", &|value| status == value)
             && any("name", &|value| named(&record.name, value))
             && any("id", &|value| record.id.starts_with(value))
@@ -106,8 +106,7 @@ impl Engine {
                 record.mounts.iter().any(|mount| mount.name == value || mount.destination == value || mount.source == value)
             })
             && any("ancestor", &|value| self.descends(record, value))
-            && any("expose", &|value| port(value, &exposed))
-            && any("publish", &|value| port(value, &published))
+            && ports_fit
             && any("is-task", &|value| value == "false")
             && before.as_ref().is_none_or(|before| record.created < *before)
             && since.as_ref().is_none_or(|since| record.created > *since)

@@ -128,8 +128,12 @@ impl Making<'_> {
         let mut state = self.first_state();
         match Layout::detect() {
             Ok(layout) => {
-                state.set_cgroup(Some(&cgroup::planned(plan, &layout)?));
-                entry.save_planned(&state)?;
+                let planned = cgroup::planned(plan, &layout)?;
+                state.set_cgroup(Some(&planned));
+                // One that is there is somebody's, and not to be taken away in our name.
+                if planned.directories().next().is_none_or(|directory| !directory.exists()) {
+                    entry.save_planned(&state)?;
+                }
                 self.cgroup = cgroup::make(plan, &layout)?;
                 start.entrances = self.cgroup.as_ref().map(Cgroup::entrances).transpose()?.unwrap_or_default();
                 start.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup::view(&layout, cgroup));

@@ -139,6 +139,7 @@ pub const INIT: &[Step] = &[
     step("start-hooks", "run the hooks that want the container", "namespaces(7)", launch::start_hooks),
     step("no-new-privileges", "give up gaining rights by execve", "prctl(2)", identity::no_new_privileges),
     step("seccomp-privileged", "load the system call filter while we may", "seccomp(2)", seccomp::privileged),
+    step("hide", "hide from those who share our process ids, who could do as much as we from now on", "prctl(2)", identity::hide),
     step("capabilities", "keep the capabilities that were asked for", "capabilities(7)", identity::capabilities),
     step("seccomp", "load the system call filter", "seccomp(2)", seccomp::unprivileged),
     step("start-filtered", "wait for `start` behind a filter that somebody watches", "seccomp_unotify(2)", launch::wait_for_start_filtered),

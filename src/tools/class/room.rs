@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::super::listing;
 use crate::bottle;
 use crate::course::Error;
 use crate::course::room::{self, Change, Code, Joined, Learner, Presence, Room, Server};
-use crate::kernel::{self, fs};
+use crate::kernel::{self, fs, pty};
 
 /// Where a room listens if nobody says otherwise.
 const USUAL: &str = "0.0.0.0:7791";
@@ -193,7 +194,7 @@ async fn watch(server: Server, mut changes: mpsc::Receiver<(String, Change)>, na
         let text = {
             let (room, now) = view.room();
             match (show, change) {
-                (Show::Table, _) => table(&head, &room, now),
+                (Show::Table, _) => table(&head, &room, now, pty::size(io::stdout().as_fd()).map(|size| usize::from(size.rows))),
                 (_, Some((id, change))) => change_told(&room, &id, change, now, show, &mut told),
                 _ => String::new(),
             }
@@ -228,15 +229,27 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ours.map_or(loopback, |ours| ours.ip()), address.port())
 }
 
-fn table(head: &str, room: &Room, now: Duration) -> String {
-    let rows: Vec<Vec<String>> = room.learners().into_iter().map(|learner| row(learner, now)).collect();
-    let learners = if rows.is_empty() {
+fn table(head: &str, room: &Room, now: Duration, rows: Option<usize>) -> String {
+    let those: Vec<Vec<String>> = room.learners().into_iter().map(|learner| row(learner, now)).collect();
+    let learners = if those.is_empty() {
         "Nobody is here yet.\n".to_owned()
     } else {
-        listing::text(&["#", "WHO", "", "WHERE", "STEP", "LAST CHECK", "POINTS", "HINTS", "DONE", "IDLE"], rows)
+        listing::text(&["#", "WHO", "", "WHERE", "STEP", "LAST CHECK", "POINTS", "HINTS", "DONE", "IDLE"], those)
     };
-    // Home, and nothing below: the table is short, and a terminal that scrolls would flicker.
-    format!("\x1b[H\x1b[J{head}\n\n{learners}")
+    // Home, and nothing below: a terminal that scrolls would flicker, and lose the head.
+    format!("\x1b[H\x1b[J{}", cut(&format!("{head}\n\n{learners}"), rows))
+}
+
+/// What fits a terminal of so many rows, the last of which is for the cursor.
+fn cut(text: &str, rows: Option<usize>) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    match rows.map(|rows| rows.saturating_sub(2)) {
+        Some(most) if lines.len() > most + 1 => {
+            let shown: String = lines[..most].iter().map(|line| format!("{line}\n")).collect();
+            format!("{shown}and {} more lines: a larger terminal shows them, `--plain` all changes\n", lines.len() - most)
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn row(learner: &Learner, now: Duration) -> Vec<String> {
@@ -342,6 +355,15 @@ mod tests {
         assert_eq!(of(Presence::Here), "1|Ana|here|by-hand/chroot|enter 2/3|make: pass|4|1|7|1:05");
         assert_eq!(of(Presence::Away), "1|Ana|away|by-hand/chroot|enter 2/3|make: pass|4|1|7|1:05");
         assert_eq!(of(Presence::Left), "1|Ana|left|||||||");
+    }
+
+    #[test]
+    fn a_table_is_no_longer_than_its_terminal() {
+        let text: String = (1..=30).map(|number| format!("{number}\n")).collect();
+        for (rows, shown) in [(None, 30), (Some(31), 30), (Some(30), 29), (Some(24), 23), (Some(1), 1), (Some(0), 1)] {
+            assert_eq!(cut(&text, rows).lines().count(), shown, "{rows:?}");
+        }
+        assert!(cut(&text, Some(24)).ends_with("22\nand 8 more lines: a larger terminal shows them, `--plain` all changes\n"));
     }
 
     #[test]

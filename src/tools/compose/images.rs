@@ -180,16 +180,24 @@ fn pulled(scene: &Scene<'_>, session: &Session, project: &Project, service: &Ser
     Ok(())
 }
 
-/// The services in an order in which each is built after those that it is made of.
+/// A service of the file, whether it is meant or not.
+fn of_file<'p>(project: &'p Project, name: &str) -> Option<&'p Service> {
+    project.service(name).or_else(|| project.disabled.get(name))
+}
+
+/// Builds the services, and those that they are made of, each after these.
 fn built(scene: &Scene<'_>, project: &Project, services: &[&Service], given: &Given) -> Result {
     let mut left: Vec<&Service> = services.to_vec();
+    let mut at = 0;
+    while let Some(service) = left.get(at) {
+        let others = scene::made_of(service).into_iter().filter_map(|name| of_file(project, &name));
+        let new: Vec<&Service> = others.filter(|other| other.build.is_some() && !left.iter().any(|one| one.name == other.name)).collect();
+        left.extend(new);
+        at += 1;
+    }
     while !left.is_empty() {
-        let of = |service: &Service| -> BTreeSet<String> {
-            let contexts = service.build.iter().flat_map(|build| build.additional_contexts.values());
-            contexts.filter_map(|context| context.strip_prefix("service:")).map(str::to_owned).collect()
-        };
         let (later, now): (Vec<&Service>, Vec<&Service>) =
-            left.iter().partition(|service| of(service).iter().any(|name| left.iter().any(|other| other.name == *name)));
+            left.iter().partition(|service| scene::made_of(service).iter().any(|name| left.iter().any(|other| other.name == *name)));
         if now.is_empty() {
             return Err(Failure::new("services are built of each other in a circle"));
         }
@@ -259,7 +267,7 @@ fn line(
     }
     for (name, place) in &build.additional_contexts {
         // What another service is made of was built before.
-        let other = place.strip_prefix("service:").and_then(|other| project.service(other));
+        let other = place.strip_prefix("service:").and_then(|other| of_file(project, other));
         let place = other.map_or_else(|| place.clone(), |other| format!("docker-image://{}", image_of(project, other, scene.separator)));
         line = line.with("build-context", format!("{name}={place}"));
     }

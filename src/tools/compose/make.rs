@@ -341,9 +341,9 @@ fn links(project: &Project, service: &Service, spot: &Spot, with: &With<'_>) -> 
     let mut links = Vec::new();
     for link in &service.links {
         let (other, alias) = link.split_once(':').unwrap_or((link, link));
-        let found = with.others.get(other).ok_or_else(|| format!("cannot link to service {other}: container missing"))?;
         let short = format!("{other}{}{}", with.separator, spot.number);
-        for (_, name) in found {
+        // One without a container is passed over.
+        for (_, name) in with.others.get(other).into_iter().flatten() {
             links.extend([
                 format!("{name}:{alias}"),
                 format!("{name}:{short}"),

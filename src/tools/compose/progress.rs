@@ -303,8 +303,11 @@ impl Block {
     fn text(&self, area: Area) -> String {
         let finished = self.tasks.iter().filter(|task| task.state != State::Working).count();
         let mut text = format!("[+] {} {finished}/{}\n", self.operation, self.tasks.len());
-        let heads: Vec<(&Task, String)> =
-            self.tasks.iter().filter(|task| task.of.is_empty()).map(|task| (task, format!("{}{}", task.id, self.portions(task)))).collect();
+        // Beside it: blanks and a mark, the longest step of a part, a clock.
+        let fits = |name: &str| 6 + name.width() + "Verifying Checksum".len() + "100.0s ".len() <= area.columns;
+        let head =
+            |task: &Task| Some(format!("{}{}", task.id, self.portions(task))).filter(|name| fits(name)).unwrap_or_else(|| task.id.clone());
+        let heads: Vec<(&Task, String)> = self.tasks.iter().filter(|task| task.of.is_empty()).map(|task| (task, head(task))).collect();
         let width = heads.iter().map(|(_, name)| name.width()).max().unwrap_or(0);
         // What does not fit would be written below itself again and again.
         let parts = self.tasks.len() + 2 < area.rows;

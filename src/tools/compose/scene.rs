@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::observed::{self, Container, label};
 use super::progress::{Progress, Style};
-use crate::compose::types::Project;
 use crate::compose::types::part::{Form, Part};
+use crate::compose::types::{Project, Service};
 use crate::compose::{Request, Source, Steps};
 use crate::oci::digest::Digest;
 use crate::tools::docker::api::Api;
@@ -196,6 +196,14 @@ pub fn selected(mut project: Project, names: &[String], dependencies: bool) -> R
         }
         wanted.insert(name);
     }
+    // What an image is made of is built for it, and nobody starts it: it is there, and off.
+    let mut made_of: Vec<String> = wanted.iter().flat_map(|name| project.service(name)).flat_map(made_of).collect();
+    while let Some(name) = made_of.pop() {
+        if let Some(service) = project.services.get(&name).filter(|_| !wanted.contains(&name) && !project.disabled.contains_key(&name)) {
+            made_of.extend(self::made_of(service));
+            project.disabled.insert(name, service.clone());
+        }
+    }
     project.services.retain(|name, _| wanted.contains(name));
     if !dependencies {
         for service in project.services.values_mut() {
@@ -203,6 +211,12 @@ pub fn selected(mut project: Project, names: &[String], dependencies: bool) -> R
         }
     }
     Ok(project)
+}
+
+/// The services whose images a service's build takes as contexts.
+pub fn made_of(service: &Service) -> BTreeSet<String> {
+    let contexts = service.build.iter().flat_map(|build| build.additional_contexts.values());
+    contexts.filter_map(|context| context.strip_prefix("service:")).map(str::to_owned).collect()
 }
 
 /// The project without networks and volumes that no service uses, unless somebody wants all.

@@ -1,6 +1,7 @@
 //! Grading several submissions at once, each in a process of its own.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use crate::bottle::scratch::{Scratch, Use};
 use crate::course::Error;
-use crate::course::submission::{Grade, unreadable};
+use crate::course::submission::{Grade, Standing, unreadable};
 use crate::kernel::{self, poll};
 
+/// Of what a grader complains about, so many bytes are read.
+const COMPLAINTS: u64 = 4096;
 /// How long the worlds of a grader that was ended may take to end too.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,40 +56,54 @@ struct Grader<'g> {
 
 impl Grader<'_> {
     fn grade(&self, file: &Path) -> Grade {
-        self.result(file).unwrap_or_else(|why| unreadable(file, &why))
+        match self.result(file) {
+            Ok(Some(grade)) => grade,
+            Ok(None) => unreadable(
+                file,
+                &format!(
+                    "could not be graded within {} s: one of its lines does not end (`--limit` gives more time)",
+                    self.limit.as_secs()
+                ),
+            ),
+            // Nothing that the learner has done.
+            Err(why) => Grade { result: Standing::Error, ..unreadable(file, &why) },
+        }
     }
 
-    fn result(&self, file: &Path) -> Result<Grade, String> {
+    /// The grade; none if it takes too long.
+    fn result(&self, file: &Path) -> Result<Option<Grade>, String> {
+        let complaints = tempfile::tempfile_in(self.scratch).map_err(|error| format!("make a file for its complaints: {error}"))?;
+        let stderr = complaints.try_clone().map_err(|error| format!("make a file for its complaints: {error}"))?;
         let mut command = Command::new(self.program);
         command.args(["grade", "--here", "--format", "json"]).arg(file).env("TMPDIR", self.scratch);
         if let Some(course) = self.course {
             command.arg("--course").arg(course);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| format!("start `{}` for it: {error}", self.program.display()))?;
         let told = match said(&mut child, self.limit) {
             Ok(Some(told)) => told,
             Ok(None) => {
                 end(&mut child);
-                return Err(format!(
-                    "could not be graded within {} s: one of its lines does not end (`--limit` gives more time)",
-                    self.limit.as_secs()
-                ));
+                return Ok(None);
             }
             Err(error) => {
                 end(&mut child);
                 return Err(format!("its grader could not be heard: {error}"));
             }
         };
-        let mut complaint = String::new();
-        if let Some(stderr) = &mut child.stderr {
-            // What it complained about is only a help to whoever reads the grade.
-            drop(stderr.read_to_string(&mut complaint));
-        }
         let status = child.wait().map_err(|error| format!("its grader could not be waited for: {error}"))?;
         let grade = serde_json::from_slice::<Vec<Grade>>(&told).ok().and_then(|grades| grades.into_iter().next());
-        grade.ok_or_else(|| format!("its grader ended without a grade ({status}): {}", complaint.trim()))
+        grade.map(Some).ok_or_else(|| format!("its grader ended without a grade ({status}): {}", told_by(complaints).trim()))
     }
+}
+
+/// What a grader has complained about, as far as it helps whoever reads the grade.
+fn told_by(mut complaints: File) -> String {
+    let mut bytes = Vec::new();
+    // Where it cannot be read there is no help.
+    drop(complaints.seek(SeekFrom::Start(0)).and_then(|_| complaints.take(COMPLAINTS).read_to_end(&mut bytes)));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// All that a child prints until it closes its end; none when that takes longer than `limit`.

@@ -98,7 +98,7 @@ pub fn run(_: &Context) -> Result<ExitCode> {
         order.iter().for_each(|order| kept.look(order));
         let mut given = Some((order, caller, descriptors.collect::<Vec<_>>()));
         let cloned = process::clone3(CloneFlags::empty(), None, || {
-            given.take().map_or(1, |(order, caller, doors)| obey(order, caller, &doors, &mut kept))
+            given.take().map_or(1, |(order, caller, doors)| obey(order, caller, doors, &mut kept))
         });
         if let (Err(error), Some((_, caller, _))) = (cloned, given) {
             // An engine that has gone hears nothing more, and the next order does not come.
@@ -109,11 +109,15 @@ pub fn run(_: &Context) -> Result<ExitCode> {
 }
 
 /// Does what was ordered, in a clone; gives its exit code.
-fn obey(order: Result<Order>, caller: Caller, doors: &[OwnedFd], kept: &mut Kept) -> i32 {
+fn obey(order: Result<Order>, caller: Caller, doors: Vec<OwnedFd>, kept: &mut Kept) -> i32 {
     process::set_name(c"oci-shim");
-    let served = match process::mind_children().map_err(Error::from).and_then(|()| enter(doors)).and(order) {
+    let entered = process::mind_children().map_err(Error::from).and_then(|()| enter(&doors));
+    // The shim stays, and what it makes is inside a container for a moment: neither needs the doors, nor what was kept of other containers.
+    drop(doors);
+    let served = match entered.and(order) {
         Ok(order) => {
             let known = RefCell::new(kept.take(&order));
+            *kept = Kept::default();
             Rc::new(Served { order, caller: RefCell::new(Some(caller)), known })
         }
         Err(error) => return told(caller, error),

@@ -110,6 +110,12 @@ fn an_image_may_be_built_of_further_folders_and_of_another_services_image() {
     project.up(&[]);
     let said = project.exec("web", &["sh", "-c", "cat /lib/a /tool /copied; ls /lib"]).stdout;
     assert_eq!(said, "a file\na tool\na tool\na\n");
+    // Named alone too: what it is made of is built for it, and not started.
+    project.compose(&["down", "--rmi", "all"]).succeeds();
+    project.compose(&["build", "web"]).succeeds();
+    project.compose(&["up", "-d", "web"]).succeeds();
+    assert_eq!(project.exec("web", &["cat", "/copied"]).stdout, "a tool\n");
+    assert_eq!(project.compose(&["ps", "--services"]).succeeds().stdout, "web\n");
     project.write("compose.yaml", &file.replace("../lib", "../none"));
     let missing = project.compose(&["build"]).exits(1);
     assert!(

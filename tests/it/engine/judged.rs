@@ -235,6 +235,36 @@ fn of_two_dockerfiles_the_first_counts_and_of_two_hosts_both() {
 }
 
 #[test]
+fn of_a_health_check_that_says_much_as_much_is_kept_as_dockerd_keeps_and_nothing_of_one_that_cannot_be_run() {
+    if !docker("of_a_health_check_that_says_much_as_much_is_kept_as_dockerd_keeps_and_nothing_of_one_that_cannot_be_run") {
+        return;
+    }
+    let here = Confined::start();
+    let run = |name: &str, check: &[&str]| {
+        let health = ["--health-interval", "100ms", "--health-retries", "1000"];
+        here.said(&[&["run", "-d", "--name", name, "--network", "none"][..], &health, check, &["base:1", "sleep", "1000"]].concat())
+    };
+    let log =
+        |name: &str| serde_json::from_str::<Value>(&here.said(&["inspect", "-f", "{{json .State.Health.Log}}", name])).expect("a list");
+    run("much", &["--health-cmd", "yes | head -c 1000000"]);
+    crate::support::eventually("a result", super::PATIENCE, || {
+        let log = log("much");
+        let first = log.get(0)?;
+        assert_eq!((&first["ExitCode"], first["Output"].as_str().map(str::len)), (&json!(0), Some(4096)), "{first}");
+        Some(())
+    });
+    let id = run("none", &["--health-cmd", "exit 3"]);
+    let said = here.engine.docker(&["exec", "none", "/no/such"]).output();
+    assert_ne!(said.code(), 0, "{said}");
+    let folder = here.engine.path("data/run/hold").join(id.trim());
+    crate::support::eventually("results", super::PATIENCE, || (log("none").as_array()?.len() == 5).then_some(()));
+    // Each check that runs has a socket for a moment; what failed to start has left none.
+    let left = || std::fs::read_dir(&folder).expect("the folder").flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let of_execs = || left().filter(|name| name.len() > 20).collect::<Vec<String>>();
+    crate::support::eventually("no file of an exec", super::PATIENCE, || of_execs().is_empty().then_some(()));
+}
+
+#[test]
 fn the_last_results_of_a_health_check_outlive_the_container() {
     if !docker("the_last_results_of_a_health_check_outlive_the_container") {
         return;
@@ -334,26 +364,39 @@ fn what_a_request_must_have_is_asked_for() {
 }
 
 #[test]
-fn a_filter_for_published_ports_means_those_of_the_host() {
-    if !docker("a_filter_for_published_ports_means_those_of_the_host") {
+fn a_filter_for_published_ports_means_those_of_the_host_that_are_in_use() {
+    if !docker("a_filter_for_published_ports_means_those_of_the_host_that_are_in_use") {
         return;
     }
     let here = Confined::start();
-    here.said(&["create", "--name", "web", "--expose", "90", "-p", "18080:80", "base:1", "true"]);
-    here.said(&["create", "--name", "any", "-p", "82", "-p", "18081:81/udp", "base:1", "true"]);
-    let found = |filter: &str| here.said(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}"]);
+    here.said(&["run", "-d", "--name", "web", "--expose", "90", "-p", "18080:80", "base:1", "sleep", "1000"]);
+    here.said(&["run", "-d", "--name", "any", "-p", "82", "-p", "18081:81/udp", "base:1", "sleep", "1000"]);
+    here.said(&["create", "--name", "made", "-p", "18082:80", "base:1", "true"]);
+    let found = |filters: &[&str]| {
+        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let said = here.said(&["ps", "-a", "--format", "{{.Names}}"].into_iter().chain(filters).collect::<Vec<&str>>());
+        let mut names: Vec<String> = said.lines().map(str::to_owned).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let chosen = here.said(&["port", "any", "82/tcp"]);
+    let chosen = chosen.lines().next().and_then(|line| line.rsplit(':').next()).expect("a port").to_owned();
     for (filter, names) in [
-        ("publish=18080", "web\n"),
-        ("publish=18080/tcp", "web\n"),
-        ("publish=18000-18100", "web\n"),
-        ("publish=18081/udp", "any\n"),
+        ("publish=18080", "web"),
+        ("publish=18080/tcp", "web"),
+        ("publish=18000-18100", "web"),
+        ("publish=18081/udp", "any"),
         ("publish=80", ""),
         ("publish=82", ""),
-        ("expose=90", "web\n"),
-        ("expose=85-95", "web\n"),
+        (&format!("publish={chosen}"), "any"),
+        ("publish=18082", ""),
+        ("expose=90", "web"),
+        ("expose=85-95", "web"),
+        ("expose=82", "any"),
     ] {
-        assert_eq!(found(filter), names, "{filter}");
+        assert_eq!(found(&[filter]), names, "{filter}");
     }
+    assert_eq!(found(&["publish=18081/udp", "expose=90"]), "any web", "one of them is enough");
 }
 
 #[test]

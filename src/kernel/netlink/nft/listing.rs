@@ -166,7 +166,7 @@ fn rule(body: &[u8]) -> Option<((String, String), String, String)> {
         let name = element.get(&attr::EXPR_NAME).map(|name| look::text(name)).unwrap_or_default();
         let data = element.get(&attr::EXPR_DATA).map(|data| nest(data)).unwrap_or_default();
         if said.expression(&name, &data).is_none() {
-            said.words.push(format!("[{name}]"));
+            said.say(format!("[{name}]"));
         }
     }
     said.protocol_alone();
@@ -290,6 +290,9 @@ impl Said {
     }
 
     fn compared(&mut self, held: &Held, mask: Option<&[u8]>, operator: i32, value: &[u8]) -> Option<()> {
+        if mask.is_some() && !matches!(held, Held::Tracked(_) | Held::Header(..)) {
+            return None;
+        }
         let different = match operator {
             libc::NFT_CMP_EQ => "",
             libc::NFT_CMP_NEQ => "!= ",
@@ -341,7 +344,7 @@ impl Said {
     /// A comparison with bytes of a header: an address, or a port.
     fn header(&mut self, (base, offset, length): (u32, u32, u32), mask: Option<&[u8]>, different: &str, value: &[u8]) -> Option<()> {
         if base == libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32 {
-            let protocol = self.protocol.filter(|protocol| [6, 17].contains(protocol))?;
+            let protocol = self.protocol.filter(|protocol| mask.is_none() && [6, 17].contains(protocol))?;
             let side = match (offset, length) {
                 (0, 2) => "sport",
                 (2, 2) => "dport",
@@ -361,9 +364,13 @@ impl Said {
             (false, 16) | (true, 24) => "daddr",
             _ => return None,
         };
+        // Two addresses that stand side by side may be compared at once.
+        if value.len() > width {
+            return None;
+        }
         // A prefix of whole bytes may be compared by these bytes alone.
         let prefix = match mask {
-            Some(mask) => mask.iter().map(|byte| byte.leading_ones()).sum(),
+            Some(mask) => prefix_of(mask)?,
             None => u32::try_from(value.len()).ok()? * 8,
         };
         let mut bytes = value.to_vec();
@@ -372,6 +379,14 @@ impl Said {
         self.say(format!("{family} {side} {different}{}{prefix}", address(&bytes)?));
         Some(())
     }
+}
+
+/// The length of the prefix that a mask stands for; none if it has holes.
+fn prefix_of(mask: &[u8]) -> Option<u32> {
+    let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
+    let whole = mask.iter().take_while(|byte| **byte == u8::MAX).count();
+    let leading = whole as u32 * 8 + mask.get(whole).map_or(0, |byte| byte.leading_ones());
+    (ones == leading).then_some(ones)
 }
 
 /// A number in the machine's own byte order, as registers have them.
@@ -420,71 +435,4 @@ fn fate(code: i32, chain: Option<String>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Family;
-    use super::super::rule::{Hook, Match, Protocol, Rule, Verdict, new_chain, new_rule};
-    use super::*;
-
-    /// What a request asks for, as the kernel would list it: behind the header the same parts.
-    fn asked(request: Request) -> Vec<u8> {
-        request.body().to_vec()
-    }
-
-    #[test]
-    fn what_is_asked_for_is_read_back_in_the_same_words() {
-        let when = [
-            vec![Match::From("docker0".into())],
-            vec![Match::NotFrom("docker0".into()), Match::Port(Protocol::Tcp, 8080)],
-            vec![Match::To("br-1".into()), Match::Established],
-            vec![Match::NotTo("br-1".into()), Match::Translated],
-            vec![Match::Source("172.17.0.0".parse().unwrap(), 16), Match::Port(Protocol::Udp, 53)],
-            vec![Match::NotDestination("127.0.0.0".parse().unwrap(), 8), Match::ToThisHost],
-            vec![Match::Source("172.17.0.64".parse().unwrap(), 26)],
-        ];
-        let then = [
-            Verdict::Accept,
-            Verdict::Drop,
-            Verdict::Jump("ports"),
-            Verdict::Masquerade,
-            Verdict::Translate("10.0.0.2:80".parse().unwrap()),
-        ];
-        for (when, then) in when.iter().flat_map(|when| then.iter().map(move |then| (when, then))) {
-            let one = Rule { chain: "c", when: when.clone(), then: then.clone(), comment: Some("why".into()) };
-            let (owner, chain, text) = rule(&asked(new_rule(Family::Ip, "t", &one))).unwrap();
-            assert_eq!((owner, chain.as_str()), (("ip".to_owned(), "t".to_owned()), "c"));
-            assert_eq!(text, format!("{one} comment \"why\""));
-        }
-        let six = |when: Match, then| {
-            let one = Rule { chain: "c", when: vec![when], then, comment: None };
-            rule(&asked(new_rule(Family::Ip6, "t", &one))).unwrap().2
-        };
-        let to = Verdict::Translate("[fd00::2]:80".parse().unwrap());
-        assert_eq!(six(Match::Source("fd00::".parse().unwrap(), 64), to), "ip6 saddr fd00::/64 dnat to [fd00::2]:80");
-        assert_eq!(six(Match::Destination("fd00::1".parse().unwrap(), 128), Verdict::Drop), "ip6 daddr fd00::1 drop");
-    }
-
-    #[test]
-    fn chains_have_their_hooks_and_the_names_of_their_priorities() {
-        let said = |hook| chain(&asked(new_chain(Family::Ip, "t", "c", hook))).unwrap().1.hook;
-        assert_eq!(said(Some(Hook::Prerouting)), "type nat hook prerouting priority dstnat; policy accept;");
-        assert_eq!(said(Some(Hook::Output)), "type nat hook output priority -100; policy accept;");
-        assert_eq!(said(Some(Hook::Postrouting)), "type nat hook postrouting priority srcnat; policy accept;");
-        assert_eq!(said(Some(Hook::Forward)), "type filter hook forward priority filter; policy accept;");
-        assert_eq!(said(None), "");
-    }
-
-    #[test]
-    fn what_is_not_known_is_named_and_what_is_cut_is_survived() {
-        let request = Request::new(0, 0, &part(2, 0)).text(attr::RULE_TABLE, "t").text(attr::RULE_CHAIN, "c");
-        let element = |name: &'static str| {
-            move |list: Request| list.nested(attr::LIST_ELEM, |one| one.text(attr::EXPR_NAME, name).nested(attr::EXPR_DATA, |data| data))
-        };
-        let body = asked(request.nested(attr::RULE_EXPRESSIONS, |list| element("cmp")(element("lookup")(list))));
-        assert_eq!(rule(&body).unwrap().2, "[lookup] [cmp]");
-        let one = Rule { chain: "c", when: vec![Match::Port(Protocol::Tcp, 80), Match::Established], then: Verdict::Drop, comment: None };
-        let body = asked(new_rule(Family::Ip, "t", &one));
-        for cut in 0..body.len() {
-            let _ = (rule(&body[..cut]), chain(&body[..cut]), table(&body[..cut]));
-        }
-    }
-}
+mod tests;
