@@ -35,6 +35,8 @@ pub struct Applier<'a> {
     pub timeout: Option<i64>,
     /// Whether containers that are made anew begin with new anonymous volumes.
     pub renew_volumes: bool,
+    /// The containers of services that are not meant, by service: id and name.
+    pub beside: &'a BTreeMap<String, Vec<(String, String)>>,
     /// The ids of the containers that are there by now.
     pub ids: Mutex<BTreeMap<Spot, String>>,
 }
@@ -289,7 +291,7 @@ impl Applier<'_> {
 
     /// The containers of each service that are there by now.
     fn others(&self) -> BTreeMap<String, Vec<(String, String)>> {
-        let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut all = self.beside.clone();
         for (spot, id) in self.held().iter() {
             all.entry(spot.service.clone()).or_default().push((id.clone(), spot.name.clone()));
         }

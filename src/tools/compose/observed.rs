@@ -161,6 +161,17 @@ pub fn containers(api: &Api, project: &str) -> Result<Vec<Container>> {
     Ok(found)
 }
 
+/// The containers of each service, id and name, the first one first; without those of `run`.
+pub fn by_service(found: &[Container]) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut own: Vec<&Container> = found.iter().filter(|one| !one.oneoff).collect();
+    own.sort_by_key(|one| one.number);
+    let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for one in own {
+        all.entry(one.service.clone()).or_default().push((one.id.clone(), one.name.clone()));
+    }
+    all
+}
+
 /// The containers that pass filters.
 ///
 /// # Errors

@@ -1,13 +1,12 @@
 //! `run`, `exec`, `attach`, `cp`: what is done with one container of a service. The streams and copies are docker's own commands.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 
 use serde_json::json;
 
 use super::apply;
 use super::make::{self, With};
-use super::observed::{self, Container, label};
+use super::observed::{self, label};
 use super::plan::Spot;
 use super::scene::{self, Scene};
 use super::up::{self, Wanted};
@@ -51,7 +50,7 @@ pub fn run(session: &Session, given: &Given) -> Result {
     labels.insert(label::SLUG.to_owned(), slug);
     let with = With {
         labels,
-        others: others(&observed::containers(api, &whole.name)?),
+        others: observed::by_service(&observed::containers(api, &whole.name)?),
         separator: scene.separator,
         auto_remove: given.on("rm"),
         attach_stdin: typed,
@@ -107,17 +106,6 @@ fn prepared(scene: &Scene<'_>, whole: &Project, name: &str, given: &Given) -> Re
         .collect();
     let planned = up::planned(scene, project, &wanted)?;
     up::done(scene, &planned, &wanted).map(drop)
-}
-
-/// The containers of each service.
-fn others(found: &[Container]) -> BTreeMap<String, Vec<(String, String)>> {
-    let mut own: Vec<&Container> = found.iter().filter(|one| !one.oneoff).collect();
-    own.sort_by_key(|one| one.number);
-    let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for one in own {
-        all.entry(one.service.clone()).or_default().push((one.id.clone(), one.name.clone()));
-    }
-    all
 }
 
 /// What the line says instead of the file.

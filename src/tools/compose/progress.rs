@@ -405,6 +405,22 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let mut block = Block { operation: "Pulling", ..Block::default() };
+        let service = "a-service-of-a-long-name";
+        block.set(("", service), State::Working, "Pulling", "");
+        for layer in 0..12 {
+            block.set((service, &format!("{layer:012}")), State::Working, "Verifying Checksum", "");
+            block.tasks[layer + 1].bytes = Some((500_000, 1_000_000));
+        }
+        for columns in [60, 80, 100, 140] {
+            let text = block.text(Area { columns, rows: 24, colours: false, dry: false });
+            assert!(text.lines().all(|line| line.width() <= columns), "{columns}:\n{text}");
+            assert_eq!(text.contains("MB / "), columns >= 100, "{columns}:\n{text}");
+        }
+    }
+
+    #[test]
     fn values_of_the_options_are_checked() {
         assert_eq!(Style::read("plain", "auto"), Ok(Style::Plain));
         assert_eq!(Style::read("quiet", ""), Ok(Style::Quiet));

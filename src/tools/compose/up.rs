@@ -27,6 +27,8 @@ pub struct Planned {
     pub plan: Plan,
     hashes: BTreeMap<String, String>,
     images: BTreeMap<String, String>,
+    /// The containers of services that are not meant: links and the like may lead to them.
+    beside: BTreeMap<String, Vec<(String, String)>>,
 }
 
 /// How `up` and its like are wanted.
@@ -207,7 +209,9 @@ pub fn planned(scene: &Scene<'_>, whole: Project, wanted: &Wanted) -> Result<Pla
         ));
     }
     let plan = plan::up(&project, &observed, &wishes).map_err(Failure::new)?;
-    Ok(Planned { project, plan, hashes, images })
+    let mut beside = observed::by_service(&observed.containers);
+    beside.retain(|service, _| project.service(service).is_none());
+    Ok(Planned { project, plan, hashes, images, beside })
 }
 
 /// Does the plan, and gives what has done it: it knows the ids.
@@ -222,6 +226,7 @@ pub fn done<'a>(scene: &'a Scene<'a>, planned: &'a Planned, wanted: &Wanted) -> 
         images: planned.images.clone(),
         timeout: wanted.timeout,
         renew_volumes: wanted.renew_volumes,
+        beside: &planned.beside,
         ids: Mutex::new(BTreeMap::new()),
     };
     scene.progress.during("Running", || applier.run(&planned.plan))?;

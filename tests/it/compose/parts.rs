@@ -98,6 +98,16 @@ fn services_on_different_networks_do_not_see_each_other() {
 }
 
 #[test]
+fn a_link_to_a_service_that_has_no_container_is_passed_over() {
+    let project = Project::new(&format!("services:\n  web: {{{QUICK}, links: ['db:store']}}\n  db: {{{QUICK}}}\n"));
+    project.compose(&["up", "-d", "--no-deps", "web"]).succeeds();
+    assert_eq!(project.docker(&["ps", "--format", "{{.Names}}"]), "x-web-1\n");
+    project.up(&[]);
+    project.compose(&["up", "-d", "--no-deps", "--force-recreate", "web"]).succeeds();
+    assert_eq!(project.exec("web", &["ping", "-c", "1", "-W", "5", "store"]).code(), 0);
+}
+
+#[test]
 fn an_image_may_be_built_of_further_folders_and_of_another_services_image() {
     let file = "services:\n  web: {build: {context: ., additional_contexts: {lib: ../lib, tools: \"service:tools\"}}, stop_signal: KILL}\n  \
         tools: {build: tools, stop_signal: KILL}\n";

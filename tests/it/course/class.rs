@@ -11,7 +11,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::bottleship;
-use crate::support::{Call, Sandbox};
+use crate::chaos::family;
+use crate::support::{Call, Sandbox, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const JAIL: &str = "by-hand/broken-jail";
@@ -270,6 +271,28 @@ fn a_submission_that_never_ends_is_rejected_and_holds_up_nobody() {
         assert!(graded.stdout.contains("could not be graded within 5 s") && graded.stdout.contains("--limit"), "{graded}");
         nothing_is_left(&sandbox);
     }
+}
+
+/// Only who grades watches the limit: without them nobody would end what does not end.
+#[test]
+fn a_grader_that_is_killed_takes_what_it_grades_along() {
+    let sandbox = Sandbox::new();
+    let course = super::course(&sandbox, str::to_owned);
+    let file = forged(&sandbox, &course, "endless", &["sleep 100000", ":check"]);
+    let call = bottleship(&sandbox, &course, &["grade", file.to_str().expect("text")]);
+    let quiet = || std::process::Stdio::null();
+    let mut grader = call.command().stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().expect("grade");
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let endless =
+        eventually("the line that does not end", PATIENCE, || family(grader.id()).into_iter().find(|pid| name(*pid) == "sleep\n"));
+    let whole = family(grader.id());
+    grader.kill().expect("kill the grader");
+    grader.wait().expect("wait for it");
+    eventually("the end of the line", PATIENCE, || (name(endless) != "sleep\n").then_some(()));
+    let ours = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/environ")).is_ok_and(|text| text.contains(&sandbox.state().display().to_string()))
+    };
+    eventually("the end of its world", PATIENCE, || whole.iter().all(|pid| !ours(pid)).then_some(()));
 }
 
 #[test]
